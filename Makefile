@@ -1,0 +1,76 @@
+# make build   bin/reaper: static, stripped, reproducible
+# make test    everything that needs no network; skips, with the reason, what this machine cannot do
+# make lint    the linters, at the versions below
+# make demo    the life of a zombie, live
+
+GO      ?= go
+BIN     ?= bin/reaper
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+GOLANGCI_LINT_VERSION = v2.15.0
+
+# -E main.entry   the entry point that writes down what was inherited (cmd/reaper/inherit.go)
+# asyncpreemptoff the runtime sends itself no SIGURG, so that a real one can be forwarded
+#                 (cmd/reaper/signals.go); the loop has no goroutine that needs to be preempted
+LDFLAGS = -s -w -buildid= \
+	-E main.entry \
+	-X runtime.godebugDefault=asyncpreemptoff=1 \
+	-X main.urgent=forward \
+	-X main.version=$(VERSION)
+
+# -race needs cgo, so a C compiler.
+RACE = $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race,)
+
+.PHONY: all build build-race build-plain test test-unit test-kernel lint fmt demo tools clean
+
+all: build lint test
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reaper
+
+# For the tests: with the race detector, and as a plain `go build` makes it.
+build-race:
+	CGO_ENABLED=1 $(GO) build -race -buildvcs=false -o $(BIN) ./cmd/reaper
+build-plain:
+	CGO_ENABLED=0 $(GO) build -buildvcs=false -o $(BIN) ./cmd/reaper
+
+test: test-unit test-kernel
+
+test-unit:
+	$(GO) vet ./...
+	$(GO) test -shuffle=on ./cmd/... ./pkg/...
+ifneq ($(RACE),)
+	$(GO) test $(RACE) -shuffle=on ./cmd/... ./pkg/...
+else
+	@echo "skipped: the same with -race, there is no C compiler"
+endif
+
+test-kernel:
+	$(GO) test -count=1 ./test/...
+ifneq ($(RACE),)
+	$(GO) test $(RACE) -count=1 ./test/...
+else
+	@echo "skipped: the same with -race, there is no C compiler"
+endif
+
+TOOLS = bin/tools
+tools: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+$(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
+	GOBIN=$(CURDIR)/$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(TOOLS)/golangci-lint $@
+
+lint: tools
+	$(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) run ./...
+	GOOS=darwin $(GO) vet ./pkg/...
+	GOARCH=arm64 $(GO) vet ./...
+	GOARCH=s390x $(GO) vet ./...
+	$(GO) mod tidy -diff
+
+fmt: tools
+	$(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) fmt ./...
+
+demo: build
+	$(GO) run ./test/demo $(BIN)
+
+clean:
+	rm -rf bin

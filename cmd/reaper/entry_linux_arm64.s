@@ -1,0 +1,143 @@
+#include "textflag.h"
+
+// As entry_linux_amd64.s, where the reasons stand.
+
+#define SYS_fcntl          25
+#define SYS_openat         56
+#define SYS_exit_group     94
+#define SYS_kill           129
+#define SYS_rt_sigaction   134
+#define SYS_rt_sigprocmask 135
+#define SYS_getpid         172
+#define SYS_prlimit64      261
+
+#define SIG_SETMASK   2
+#define SIG_IGN       1
+#define SIGCHLD       17
+#define SA_FLAGS      0x18000000 // SA_ONSTACK|SA_RESTART; the kernel brings its own restorer
+#define F_GETFD       1
+#define RLIMIT_NOFILE 7
+#define AT_FDCWD      -100
+#define O_PATH_CLOEXEC 0x280000
+
+TEXT ·entry(SB),NOSPLIT|NOFRAME,$0
+	MOVD	RSP, R0
+	MOVD	R0, ·initialStack(SB)
+
+	MOVD	$0, R19
+std:
+	MOVD	R19, R0
+	MOVD	$F_GETFD, R1
+	MOVD	$SYS_fcntl, R8
+	SVC
+	TBZ	$63, R0, open
+	MOVD	$AT_FDCWD, R0
+	MOVD	$·rootPath(SB), R1
+	MOVD	$O_PATH_CLOEXEC, R2
+	MOVD	$0, R3
+	MOVD	$SYS_openat, R8
+	SVC
+open:
+	ADD	$1, R19
+	CMP	$3, R19
+	BNE	std
+
+	MOVD	$0, R0
+	MOVD	$RLIMIT_NOFILE, R1
+	MOVD	$0, R2
+	MOVD	$·inheritedNoFile(SB), R3
+	MOVD	$SYS_prlimit64, R8
+	SVC
+
+	MOVD	$·entryAction(SB), R21
+	MOVD	$·earlySignal(SB), R0
+	MOVD	R0, 0(R21)
+	MOVD	$SA_FLAGS, R0
+	MOVD	R0, 8(R21)
+	MOVD	ZR, 16(R21)
+	MOVD	$-1, R0
+	MOVD	R0, 24(R21)
+	MOVD	$1, R19
+	MOVD	$1, R20                // the bit of signal R19
+signals:
+	MOVD	R19, R0
+	MOVD	$0, R1
+	MOVD	$·entryBefore(SB), R2
+	MOVD	$8, R3
+	MOVD	$SYS_rt_sigaction, R8
+	SVC
+	CBNZ	R0, nextSignal
+	MOVD	·entryBefore(SB), R0
+	CMP	$SIG_IGN, R0
+	BNE	notIgnored
+	MOVD	·inheritedIgnored(SB), R1
+	ORR	R20, R1
+	MOVD	R1, ·inheritedIgnored(SB)
+	B	nextSignal
+notIgnored:
+	MOVD	·earlyTaken(SB), R1
+	TST	R20, R1
+	BEQ	nextSignal
+	MOVD	R19, R0
+	MOVD	R21, R1
+	MOVD	$0, R2
+	MOVD	$8, R3
+	MOVD	$SYS_rt_sigaction, R8
+	SVC
+nextSignal:
+	LSL	$1, R20
+	ADD	$1, R19
+	CMP	$65, R19
+	BNE	signals
+
+	MOVD	$SIG_SETMASK, R0
+	MOVD	$·emptyMask(SB), R1
+	MOVD	$·inheritedBlocked(SB), R2
+	MOVD	$8, R3
+	MOVD	$SYS_rt_sigprocmask, R8
+	SVC
+
+	MOVD	$1, R0
+	MOVD	R0, ·entered(SB)
+	MOVD	$0, R0
+	B	_rt0_arm64_linux(SB)
+
+// R30 is where the kernel's sigreturn is, or the runtime's caller.
+TEXT ·earlySignal(SB),NOSPLIT|NOFRAME,$0
+	MOVD	R0, R9
+	SUB	$48, RSP
+	MOVD	$0, R1
+	MOVD	RSP, R2
+	MOVD	$8, R3
+	MOVD	$SYS_rt_sigaction, R8
+	SVC
+	MOVD	0(RSP), R10
+	ADD	$48, RSP
+	MOVD	$·earlySignal(SB), R11
+	CMP	R11, R10
+	BNE	end
+	SUB	$1, R9, R10
+	MOVD	$1, R11
+	LSL	R10, R11, R11
+	MOVD	$·early(SB), R12
+again:
+	LDAXR	(R12), R13
+	ORR	R11, R13
+	STLXR	R13, (R12), R14
+	CBNZ	R14, again
+	CMP	$32, R9
+	BLT	return
+	CMP	$34, R9
+	BGT	return
+	MOVD	$SYS_getpid, R8
+	SVC
+	MOVD	$SIGCHLD, R1
+	MOVD	$SYS_kill, R8
+	SVC
+return:
+	RET
+end:
+	ADD	$128, R9, R0
+	MOVD	$SYS_exit_group, R8
+	SVC
+	B	end

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise"
+)
+
+// The exit codes that are not the command's own.
+const (
+	exitFailed   = 125
+	exitNoExec   = 126
+	exitNotFound = 127
+	exitSignal   = 128
+)
+
+// exitTable is what help prints and docs repeat.
+const exitTable = `  the command's own   it exited by itself
+  128+n               it was killed by signal n
+  127                 it was not found
+  126                 it was found and could not be executed
+  125                 reaper failed, or was called wrongly, before the command ran
+`
+
+// exitOf is the exit code for what Run returned, and the signal to die by if
+// --raise asks for that. --ok-exit comes last of all.
+func exitOf(o *options, res supervise.Result, err error) (code int, raise syscall.Signal) {
+	var failed *reap.StartError
+	var killedBy syscall.Signal
+	switch {
+	case errors.As(err, &failed):
+		code = startCode(failed)
+	case err != nil, res.Lost:
+		return exitFailed, 0
+	case res.Aborted != 0:
+		killedBy = res.Aborted
+	case res.Status.Signaled():
+		killedBy = res.Status.Signal()
+	default:
+		code = res.Status.Code()
+	}
+	if killedBy != 0 {
+		code = exitSignal + int(killedBy)
+	}
+	if o.okExit.hasCode(code) || o.okExit.signals.Has(killedBy) {
+		return 0, 0
+	}
+	if !o.raise {
+		killedBy = 0
+	}
+	return code, killedBy
+}
+
+// startCode sorts a failed start as a shell does.
+func startCode(e *reap.StartError) int {
+	switch {
+	case e.Op != "exec" && e.Op != "find":
+		return exitFailed
+	case !e.Found && (errors.Is(e, unix.ENOENT) || errors.Is(e, unix.ENOTDIR)):
+		return exitNotFound
+	default:
+		return exitNoExec
+	}
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"math/bits"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// The Go runtime changes what it inherits before main runs: the actions and the
+// mask of signals, the soft RLIMIT_NOFILE, descriptors 0 to 2 where they are
+// closed, duplicate names in the environment. An init must hand all that to its
+// command as it was. So the built binary has an entry point of its own (make
+// build links with -E main.entry; entry_linux_*.s) that writes it down first.
+//
+// In a binary from a plain `go build` entered stays 0, and Go's rules hold.
+
+//nolint:gochecknoglobals // written by the entry point, before there is Go
+var (
+	entered          uint64     // the entry point has run
+	inheritedIgnored uint64     // signals whose action was to be ignored
+	inheritedBlocked uint64     // the signal mask
+	inheritedNoFile  reap.Limit // RLIMIT_NOFILE
+	initialStack     *uintptr   // argc, the arguments, nil, the environment, nil: as execve left them
+
+	// early holds the signals that came before signal.Notify, and those that
+	// it cannot take; bit n-1 is signal n. Read it by untold.
+	early uint64
+)
+
+// What the entry point reads.
+//
+//nolint:gochecknoglobals,unused // used by entry_linux_*.s
+var (
+	rootPath    = [2]byte{'/'}
+	emptyMask   uint64
+	entryAction [4]uint64
+	entryBefore [4]uint64
+	// earlyTaken is what earlySignal handles: all but KILL and STOP, CHLD, for
+	// which nothing can be lost as the loop drains at its start, those that a
+	// fault raises, to which a handler must not return, and PIPE, for which the
+	// runtime would call it while it writes to a broken pipe.
+	// It must be a constant: no initializer of Go's has run yet.
+	earlyTaken uint64 = ^uint64(1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPIPE-1) |
+		1<<(unix.SIGILL-1) | 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGFPE-1) |
+		1<<(unix.SIGSEGV-1) | 1<<(unix.SIGSTKFLT-1) | 1<<(unix.SIGSYS-1))
+)
+
+// inherited is what the command is to find, or nil if it is not known.
+func inherited() *reap.Inheritance {
+	if entered == 0 {
+		return nil
+	}
+	return &reap.Inheritance{
+		Blocked: reap.SignalSet(inheritedBlocked),
+		Ignored: reap.SignalSet(inheritedIgnored),
+		NoFile:  inheritedNoFile,
+	}
+}
+
+// environ is the environment as it was given. os.Environ leaves out all but the
+// first of the entries that have the same name.
+func environ() []string {
+	if entered == 0 {
+		return os.Environ()
+	}
+	argc := int(*initialStack)
+	entry := (**byte)(unsafe.Add(unsafe.Pointer(initialStack), (1+argc+1)*int(unsafe.Sizeof(initialStack))))
+	var env []string
+	for *entry != nil {
+		env = append(env, unix.BytePtrToString(*entry))
+		entry = (**byte)(unsafe.Add(unsafe.Pointer(entry), unsafe.Sizeof(entry)))
+	}
+	return env
+}
+
+// untold takes the signals that the entry point's handler has written down.
+func untold() []syscall.Signal {
+	if atomic.LoadUint64(&early) == 0 {
+		return nil
+	}
+	var sigs []syscall.Signal
+	for set := atomic.SwapUint64(&early, 0); set != 0; set &= set - 1 {
+		sigs = append(sigs, syscall.Signal(bits.TrailingZeros64(set)+1))
+	}
+	return sigs
+}

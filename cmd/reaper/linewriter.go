@@ -1,0 +1,96 @@
+package main
+
+import (
+	"errors"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// queuedLines is how many lines wait for a slow reader before some are lost.
+	queuedLines = 1024
+	// closePatience is how long the end of the program waits for them.
+	closePatience = 200 * time.Millisecond
+)
+
+// lineWriter writes lines to a descriptor without ever blocking its caller.
+// Write, room and close belong to one goroutine.
+//
+// A goroutine of its own makes the writes, from the first line on. It keeps a
+// thread to itself on which every signal is blocked. So the SIGPIPE of a pipe
+// that nobody reads stays there instead of being forwarded to the command, and
+// a terminal that does not want output from the background (stty tostop) does
+// not stop it. The descriptor is shared with the command and stays blocking.
+type lineWriter struct {
+	fd      int
+	lines   chan []byte
+	ended   chan struct{}
+	dropped int // since it was last told
+}
+
+func newLineWriter(fd int) *lineWriter { return &lineWriter{fd: fd} }
+
+// Write takes a line in, or counts it as dropped.
+func (w *lineWriter) Write(line []byte) (int, error) {
+	if w.lines == nil {
+		w.lines = make(chan []byte, queuedLines)
+		w.ended = make(chan struct{})
+		go w.drain()
+	}
+	select {
+	case w.lines <- append([]byte(nil), line...): // zapcore uses its buffer again
+	default:
+		w.dropped++
+	}
+	return len(line), nil
+}
+
+// Sync is for zapcore, which calls it before it gives up; nothing is kept back.
+func (w *lineWriter) Sync() error { return nil }
+
+// room reports whether the next line will not be dropped.
+func (w *lineWriter) room() bool { return len(w.lines) < cap(w.lines) }
+
+// close waits for the queue to be written, but not for a reader that sleeps.
+func (w *lineWriter) close() {
+	if w.lines == nil {
+		return
+	}
+	close(w.lines)
+	patience := time.NewTimer(closePatience)
+	defer patience.Stop()
+	select {
+	case <-w.ended:
+	case <-patience.C:
+	}
+}
+
+func (w *lineWriter) drain() {
+	defer close(w.ended)
+	runtime.LockOSThread() // never unlocked: the thread ends with its mask
+	var all unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil); err != nil {
+		return // the lines stay in the queue and are counted when it is full
+	}
+	for line := range w.lines {
+		for len(line) > 0 {
+			n, err := unix.Write(w.fd, line)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			if errors.Is(err, unix.EAGAIN) { // somebody made it non-blocking
+				_, err = unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}, -1)
+				n = 0
+			}
+			if err != nil {
+				break // closed or broken: there is nobody to tell
+			}
+			line = line[n:]
+		}
+	}
+}

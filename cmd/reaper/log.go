@@ -1,0 +1,199 @@
+package main
+
+import (
+	"time"
+
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/sys/unix"
+
+	"github.com/reaper-init/reaper/pkg/supervise"
+)
+
+// The wording of log lines. The message is a constant phrase in lower case,
+// without a period; all that varies is in fields. An error is something that
+// the user must look at, a warning something that did not go as planned, info
+// what happens once in a life, debug what happens again and again.
+//
+// The fields, all of them:
+//
+//	pid      the process that the line is about
+//	name     its command name
+//	code     the exit code, 0 to 255
+//	signal   the signal that came, stopped or killed it; a name without SIG
+//	sent     the signal that was sent instead
+//	after    a duration, in seconds
+//	count    how many
+//	error    what a system call said
+const (
+	fieldPID    = "pid"
+	fieldName   = "name"
+	fieldCode   = "code"
+	fieldSignal = "signal"
+	fieldSent   = "sent"
+	fieldAfter  = "after"
+	fieldCount  = "count"
+	fieldError  = "error"
+)
+
+// logger turns events into lines. Only zapcore is linked in: package zap itself
+// brings net/http, and with it twice the size and three times the start time.
+type logger struct {
+	core zapcore.Core
+	out  *lineWriter
+}
+
+func newLog(o *options) *logger {
+	level := zapcore.WarnLevel
+	switch {
+	case o.quiet:
+		level = zapcore.ErrorLevel
+	case o.verbose == 1:
+		level = zapcore.InfoLevel
+	case o.verbose > 1:
+		level = zapcore.DebugLevel
+	}
+	out := newLineWriter(2)
+	return &logger{core: zapcore.NewCore(encoderOf(o.logFormat), out, level), out: out}
+}
+
+func encoderOf(format string) zapcore.Encoder {
+	conf := zapcore.EncoderConfig{
+		TimeKey: "time", LevelKey: "level", NameKey: "logger", MessageKey: "msg",
+		EncodeTime:       zapcore.RFC3339NanoTimeEncoder,
+		EncodeLevel:      zapcore.LowercaseLevelEncoder,
+		EncodeDuration:   zapcore.SecondsDurationEncoder,
+		EncodeName:       zapcore.FullNameEncoder,
+		ConsoleSeparator: " ",
+	}
+	if format == "json" || format == "auto" && !isTerminal(2) {
+		return zapcore.NewJSONEncoder(conf)
+	}
+	conf.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	return zapcore.NewConsoleEncoder(conf)
+}
+
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+func (l *logger) enabled(level zapcore.Level) bool { return l.core.Enabled(level) }
+
+// levelOf is how much an event matters.
+func levelOf(kind supervise.EventKind) zapcore.Level {
+	switch kind {
+	case supervise.CommandLost:
+		return zapcore.ErrorLevel
+	case supervise.KillTimeout, supervise.KillRequested, supervise.CallFailed:
+		return zapcore.WarnLevel
+	case supervise.CommandStarted, supervise.CommandExited, supervise.StopDelayed, supervise.StopAborted:
+		return zapcore.InfoLevel
+	case supervise.CommandStopped, supervise.CommandContinued, supervise.Suspended,
+		supervise.SignalSent, supervise.SignalDropped, supervise.SignalMissed, supervise.OrphanReaped:
+		return zapcore.DebugLevel
+	}
+	return zapcore.ErrorLevel
+}
+
+func messageOf(kind supervise.EventKind) string {
+	switch kind {
+	case supervise.CommandStarted:
+		return "command started"
+	case supervise.CommandExited:
+		return "command ended"
+	case supervise.CommandLost:
+		return "command was waited for by somebody else, its status is lost"
+	case supervise.CommandStopped:
+		return "command stopped by job control"
+	case supervise.CommandContinued:
+		return "command continued"
+	case supervise.SignalSent:
+		return "signal forwarded"
+	case supervise.SignalDropped:
+		return "signal not forwarded"
+	case supervise.SignalMissed:
+		return "signal found no process"
+	case supervise.StopDelayed:
+		return "asked to stop, waiting before passing it on"
+	case supervise.StopAborted:
+		return "asked to stop before the command was started"
+	case supervise.KillTimeout:
+		return "command did not stop in time, killing it"
+	case supervise.KillRequested:
+		return "asked to stop again, killing the command"
+	case supervise.Suspended:
+		return "stopping with the command"
+	case supervise.OrphanReaped:
+		return "orphan reaped"
+	case supervise.CallFailed:
+		return "system call failed, going on"
+	}
+	return "unknown event"
+}
+
+// event writes the line of an event, if it is to be seen. It never blocks.
+func (l *logger) event(ev supervise.Event) {
+	level := levelOf(ev.Kind)
+	if !l.enabled(level) {
+		return
+	}
+	l.reportDropped()
+	l.write(level, messageOf(ev.Kind), fieldsOf(ev))
+}
+
+func fieldsOf(ev supervise.Event) []zapcore.Field {
+	fields := make([]zapcore.Field, 0, 6)
+	if ev.PID != 0 {
+		fields = append(fields, number(fieldPID, ev.PID))
+	}
+	if ev.Name != "" {
+		fields = append(fields, text(fieldName, ev.Name))
+	}
+	if ev.Kind == supervise.CommandExited || ev.Kind == supervise.OrphanReaped {
+		if ev.Status.Exited() {
+			fields = append(fields, number(fieldCode, ev.Status.Code()))
+		} else {
+			fields = append(fields, text(fieldSignal, signalName(ev.Status.Signal())))
+		}
+	}
+	if ev.Signal != 0 {
+		fields = append(fields, text(fieldSignal, signalName(ev.Signal)))
+	}
+	if ev.To != 0 && ev.To != ev.Signal {
+		fields = append(fields, text(fieldSent, signalName(ev.To)))
+	}
+	if ev.After != 0 {
+		fields = append(fields, zapcore.Field{Key: fieldAfter, Type: zapcore.DurationType, Integer: int64(ev.After)})
+	}
+	if ev.Err != nil {
+		fields = append(fields, text(fieldError, ev.Err.Error()))
+	}
+	return fields
+}
+
+func number(key string, n int) zapcore.Field {
+	return zapcore.Field{Key: key, Type: zapcore.Int64Type, Integer: int64(n)}
+}
+
+func text(key, s string) zapcore.Field {
+	return zapcore.Field{Key: key, Type: zapcore.StringType, String: s}
+}
+
+func (l *logger) write(level zapcore.Level, message string, fields []zapcore.Field) {
+	entry := zapcore.Entry{Level: level, Time: time.Now(), LoggerName: "reaper", Message: message}
+	_ = l.core.Write(entry, fields) // what did not fit is counted by lineWriter
+}
+
+// reportDropped tells how many lines were lost, as soon as there is room again.
+func (l *logger) reportDropped() {
+	if n := l.out.dropped; n > 0 && l.out.room() {
+		l.out.dropped = 0
+		l.write(zapcore.WarnLevel, "log lines dropped, nobody was reading", []zapcore.Field{number(fieldCount, n)})
+	}
+}
+
+// close gives what is queued a moment to be read.
+func (l *logger) close() {
+	l.reportDropped()
+	l.out.close()
+}

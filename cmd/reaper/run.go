@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise"
+)
+
+// run is `reaper run`.
+func (p *process) run(o *options, command []string) (code int, raise syscall.Signal) {
+	switch {
+	case len(command) == 0:
+		return p.misused(&usageError{"no command", "usage: reaper [options] [--] command [argument...]"}), 0
+	case command[0] == "":
+		return p.misused(&usageError{"the command is an empty word", "is it a variable that is not set?"}), 0
+	}
+	o.config.Args = command
+	o.config.Inherited = p.inherited
+	if err := p.becomeInit(o); err != nil {
+		return p.fail("%v", err), 0
+	}
+	log := newLog(o)
+	defer log.close()
+	o.config.NameOrphans = log.enabled(levelOf(supervise.OrphanReaped))
+	s := supervise.Supervisor{Config: o.config, OnEvent: log.event, Untold: untold}
+	res, err := s.Run(context.Background(), p.chld, p.sigs)
+	if err != nil {
+		p.complain("%s", describeStart(err, command[0]))
+	}
+	return exitOf(o, res, err)
+}
+
+// becomeInit sets the two attributes that prctl has for this process.
+func (p *process) becomeInit(o *options) error {
+	if err := reap.BecomeSubreaper(); err != nil {
+		return err
+	}
+	if o.config.ChildParentDeath != 0 || o.parentDeath != 0 {
+		// Both belong to a thread. This goroutine lives as long as the program.
+		runtime.LockOSThread()
+	}
+	if o.parentDeath == 0 {
+		return nil
+	}
+	gone, err := reap.SetParentDeath(o.parentDeath, p.ppid)
+	if err != nil {
+		return err
+	}
+	if gone { // it died before the kernel knew that we care
+		return unix.Kill(os.Getpid(), o.parentDeath)
+	}
+	return nil
+}
+
+// describeStart is the one line that names the command and the cause.
+func describeStart(err error, name string) string {
+	var failed *reap.StartError
+	if !errors.As(err, &failed) {
+		return err.Error()
+	}
+	where := fmt.Sprintf("cannot run %s: ", quoted(name))
+	if failed.Path != name && failed.Op == "exec" {
+		where = fmt.Sprintf("cannot run %s (%s): ", quoted(name), quoted(failed.Path))
+	}
+	switch {
+	case failed.Op == "find" && errors.Is(err, unix.ENOENT):
+		return where + "not found in PATH"
+	case failed.NoInterpreter:
+		if line := interpreter(failed.Path); line != "" {
+			return where + "its interpreter " + quoted(line) + " is not there"
+		}
+		return where + "the loader that it was linked for is not there"
+	case errors.Is(err, unix.ENOENT):
+		return where + "no such file"
+	case errors.Is(err, unix.ENOEXEC):
+		return where + "not a program of this machine, and /bin/sh cannot run it"
+	case errors.Is(err, unix.EACCES):
+		if info, statErr := os.Stat(failed.Path); statErr == nil && info.IsDir() {
+			return where + "it is a directory"
+		} else if statErr == nil && info.Mode()&0o111 == 0 {
+			return where + "it is not executable; chmod +x is missing"
+		}
+	case failed.Op != "exec":
+		return where + failed.Op + " it: " + failed.Err.Error()
+	}
+	return where + failed.Err.Error()
+}
+
+// interpreter is what the first line of a script names.
+func interpreter(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close() //nolint:errcheck // only read
+	const longest = 256 // BINPRM_BUF_SIZE of the kernel
+	line, _ := bufio.NewReader(io.LimitReader(f, longest)).ReadString('\n')
+	words := strings.Fields(strings.TrimPrefix(line, "#!"))
+	if !strings.HasPrefix(line, "#!") || len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
+
+// quoted puts quotes where the bare word would be misread.
+func quoted(word string) string {
+	for _, r := range word {
+		if !strings.ContainsRune("-_./+=:,@%", r) &&
+			(r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
+			return fmt.Sprintf("%q", word)
+		}
+	}
+	return word
+}

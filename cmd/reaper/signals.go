@@ -1,0 +1,51 @@
+package main
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// urgent is "forward" in a binary whose runtime was linked not to send SIGURG
+// to itself (make build: runtime.godebugDefault=asyncpreemptoff=1). Otherwise a
+// SIGURG is most likely the runtime's own and is never forwarded.
+//
+//nolint:gochecknoglobals // set by the linker
+var urgent string
+
+// signalBacklog is how many signals may wait for the loop. Standard signals
+// merge while they wait in the runtime; what is beyond this is lost, as
+// os/signal does not wait either.
+const signalBacklog = 128
+
+// takeSignals has every signal that can be caught delivered from now on: SIGCHLD
+// to chld, which is level-triggered, so one place is enough, and the others to
+// sigs.
+//
+// It comes before anything else in main. As PID 1 the kernel drops a signal that
+// has no handler; and the runtime's own handlers make PID 1 mortal: a SIGSEGV
+// or SIGQUIT sent from inside the container would end it unless it is notified.
+func takeSignals() (chld, sigs chan os.Signal) {
+	chld = make(chan os.Signal, 1)
+	sigs = make(chan os.Signal, signalBacklog)
+	all := make([]os.Signal, 0, reap.NumSignals)
+	for sig := unix.Signal(1); sig <= reap.NumSignals; sig++ {
+		switch sig {
+		case unix.SIGKILL, unix.SIGSTOP: // cannot be caught
+		case unix.SIGCHLD:
+		case unix.SIGURG:
+			if urgent == "forward" {
+				all = append(all, sig)
+			}
+		case 32, 33, 34: // os/signal cannot deliver them: untold does
+		default:
+			all = append(all, sig)
+		}
+	}
+	signal.Notify(sigs, all...)
+	signal.Notify(chld, unix.SIGCHLD)
+	return chld, sigs
+}

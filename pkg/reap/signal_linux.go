@@ -1,0 +1,72 @@
+package reap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Signal sends sig to the process pid, which the caller must not have reaped
+// yet. sent is false if there is no such process; a zombie counts as one, and
+// nothing happens to it. EPERM comes back for a process that changed its user.
+func Signal(pid int, sig syscall.Signal) (sent bool, err error) {
+	if pid < 1 {
+		return false, fmt.Errorf("signal process %d: not a process", pid)
+	}
+	return kill(pid, sig)
+}
+
+// SignalGroup sends sig to each member of the process group pgid. sent is
+// false if the group is empty. The number is safe to use as long as the group
+// has a member or its leader has not been reaped (kill(2); a pid is not given
+// away while it is in use as a group).
+func SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error) {
+	if pgid < 2 { // kill(-1) is everybody
+		return false, fmt.Errorf("signal group %d: not a group", pgid)
+	}
+	return kill(-pgid, sig)
+}
+
+func kill(target int, sig syscall.Signal) (sent bool, err error) {
+	err = unix.Kill(target, sig)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, unix.ESRCH):
+		return false, nil
+	default:
+		return false, fmt.Errorf("send signal %d to %d: %w", int(sig), target, err)
+	}
+}
+
+// DieBySignal ends the process by sig as if it had no handler for it, without a
+// core dump. It returns only if that cannot be: for a signal that ends nothing
+// by default, and for PID 1, which its own signals cannot end.
+func DieBySignal(sig syscall.Signal) error {
+	runtime.LockOSThread() // for good: what follows is the end, or should be
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core dump: %w", err)
+	}
+	// A core_pattern that is a pipe is not bound by the limit (core(5)).
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("forbid core dump: %w", err)
+	}
+	if sig != unix.SIGKILL && sig != unix.SIGSTOP {
+		var dfl sigactionRaw
+		if err := rtSigaction(sig, &dfl, nil); err != nil {
+			return fmt.Errorf("reset signal %d: %w", int(sig), err)
+		}
+	}
+	var none unix.Sigset_t
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
+		return fmt.Errorf("unblock signal %d: %w", int(sig), err)
+	}
+	if err := unix.Tgkill(os.Getpid(), unix.Gettid(), sig); err != nil {
+		return fmt.Errorf("die by signal %d: %w", int(sig), err)
+	}
+	return nil
+}

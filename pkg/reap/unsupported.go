@@ -1,0 +1,68 @@
+//go:build !linux
+
+package reap
+
+import (
+	"errors"
+	"syscall"
+)
+
+// ErrUnsupported is what everything here returns where there is no Linux.
+var ErrUnsupported = errors.New("not supported on this system: Linux only")
+
+// BecomeSubreaper works on Linux alone.
+func BecomeSubreaper() error { return ErrUnsupported }
+
+// IsSubreaper works on Linux alone.
+func IsSubreaper() (bool, error) { return false, ErrUnsupported }
+
+// SetParentDeath works on Linux alone.
+func SetParentDeath(syscall.Signal, int) (gone bool, err error) { return false, ErrUnsupported }
+
+// Start works on Linux alone.
+func Start(Command) (pid int, err error) { return 0, ErrUnsupported }
+
+// Drain works on Linux alone.
+func Drain(exits []Exit) (_ []Exit, more bool, err error) { return exits, false, ErrUnsupported }
+
+// Reap works on Linux alone.
+func Reap(int) (exit Exit, ok bool) { return Exit{}, false }
+
+// Peek works on Linux alone.
+func Peek() (pid int, ok bool) { return 0, false }
+
+// JobChange works on Linux alone.
+func JobChange(int) (JobState, syscall.Signal) { return JobUnchanged, 0 }
+
+// Signal works on Linux alone.
+func Signal(int, syscall.Signal) (sent bool, err error) { return false, ErrUnsupported }
+
+// SignalGroup works on Linux alone.
+func SignalGroup(int, syscall.Signal) (sent bool, err error) { return false, ErrUnsupported }
+
+// ReadProc works on Linux alone.
+func ReadProc(int) (Proc, error) { return Proc{}, ErrUnsupported }
+
+// Procs works on Linux alone.
+func Procs() ([]Proc, error) { return nil, ErrUnsupported }
+
+// CommandLine works on Linux alone.
+func CommandLine(int) ([]string, error) { return nil, ErrUnsupported }
+
+// OpenTerminal works on Linux alone.
+func OpenTerminal() *Terminal { return nil }
+
+// Foreground works on Linux alone.
+func (t *Terminal) Foreground() int { return 0 }
+
+// SetForeground works on Linux alone.
+func (t *Terminal) SetForeground(int) error { return ErrUnsupported }
+
+// StopSelf works on Linux alone.
+func StopSelf(syscall.Signal) error { return ErrUnsupported }
+
+// GroupOrphaned works on Linux alone.
+func GroupOrphaned() bool { return true }
+
+// DieBySignal works on Linux alone.
+func DieBySignal(syscall.Signal) error { return ErrUnsupported }

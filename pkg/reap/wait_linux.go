@@ -1,0 +1,132 @@
+package reap
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Drain reaps every child of the process that has exited by now, the adopted
+// ones too, and appends them to exits in the order in which the kernel gives
+// them. It does not block. more reports whether children are left that have
+// not exited.
+//
+// SIGCHLD coalesces: one signal may stand for many exits. So drain until there
+// is nothing left, each time anything wakes the owner, whatever it was.
+//
+// Only the goroutine that owns the process table may call it. It allocates
+// nothing when exits has room.
+func Drain(exits []Exit) (_ []Exit, more bool, err error) {
+	var ru unix.Rusage
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, &ru)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ECHILD):
+			return exits, false, nil
+		case err != nil:
+			return exits, false, fmt.Errorf("wait for any child: %w", err)
+		case pid == 0:
+			return exits, true, nil
+		}
+		exits = append(exits, Exit{PID: pid, Status: Status(ws), Usage: usage(&ru)})
+	}
+}
+
+func usage(ru *unix.Rusage) Usage {
+	return Usage{
+		User:   time.Duration(ru.Utime.Nano()),
+		System: time.Duration(ru.Stime.Nano()),
+		MaxRSS: ru.Maxrss * 1024, // Linux counts it in KiB (getrusage(2))
+	}
+}
+
+// Reap reaps the one child pid if it has exited by now, and does not block. ok
+// is false if it has not, or is no child. With [Peek] before it /proc can be
+// read while the child still stands there; [Drain] costs half as much.
+func Reap(pid int) (exit Exit, ok bool) {
+	var ws unix.WaitStatus
+	var ru unix.Rusage
+	for {
+		got, err := unix.Wait4(pid, &ws, unix.WNOHANG, &ru)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || got == 0 {
+			return Exit{}, false
+		}
+		return Exit{PID: pid, Status: Status(ws), Usage: usage(&ru)}, true
+	}
+}
+
+// reapFailed waits for a child that is certain to end at once, as one that
+// could not execute its program.
+func reapFailed(pid int) {
+	for {
+		_, err := unix.Wait4(pid, nil, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// siginfo is the part of siginfo_t that waitid fills in. signo, errno and code
+// come first on both architectures; pid, uid and status follow at 8-byte
+// alignment (asm-generic/siginfo.h).
+type siginfo struct {
+	signo, errno, code int32
+	_                  int32
+	pid                int32
+	uid                uint32
+	status             int32
+	_                  [100]byte
+}
+
+// si_code of a SIGCHLD, from asm-generic/siginfo.h.
+const (
+	cldStopped   = 5
+	cldContinued = 6
+)
+
+// waitid asks without blocking and without reaping. ok is false if there is
+// nothing to tell or no such child.
+func waitid(idType, id, options int) (info siginfo, ok bool) {
+	for {
+		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(idType), uintptr(id),
+			uintptr(unsafe.Pointer(&info)), uintptr(options|unix.WNOHANG), 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		return info, errno == 0 && info.pid != 0
+	}
+}
+
+// Peek tells which child has exited without reaping it, so that its pid stays
+// taken and /proc still has its name. It is the same child each time until that
+// one is reaped: to see them all, reap between the calls. ok is false if none
+// has exited.
+func Peek() (pid int, ok bool) {
+	info, ok := waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOWAIT)
+	return int(info.pid), ok
+}
+
+// JobChange tells whether the child pid was stopped, and then by which signal,
+// or continued, since it was last asked. If both happened the latest counts.
+// Exits are not touched; a child that exited tells JobUnchanged.
+func JobChange(pid int) (JobState, syscall.Signal) {
+	info, ok := waitid(unix.P_PID, pid, unix.WSTOPPED|unix.WCONTINUED)
+	switch {
+	case ok && info.code == cldStopped:
+		return JobStopped, syscall.Signal(info.status)
+	case ok && info.code == cldContinued:
+		return JobContinued, syscall.SIGCONT
+	default:
+		return JobUnchanged, 0
+	}
+}

@@ -1,0 +1,83 @@
+package supervise
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// Config tells what to run and how. Only Args must be set.
+type Config struct {
+	// Args is the command: what is executed, looked up as execvp(3) does, and
+	// its arguments.
+	Args []string
+	// Env is the command's environment. Nil means an empty one.
+	Env []string
+	// Inherited is how the command finds its signals and limits; see
+	// [reap.Command].
+	Inherited *reap.Inheritance
+
+	// Group sends what is forwarded to the command's process group.
+	Group bool
+	// Rewrite replaces a signal as it comes; 0 drops it. What comes out is what
+	// counts from there on: a signal that becomes TERM is a stop request.
+	Rewrite map[syscall.Signal]syscall.Signal
+	// StopSignal is what a stop request sends to the command; 0 is the signal
+	// that asked.
+	StopSignal syscall.Signal
+	// StopDelay is how long a stop request waits before it is passed on.
+	StopDelay time.Duration
+	// StopTimeout is how long the command may take to end after the stop signal
+	// before it is killed; 0 is for ever.
+	StopTimeout time.Duration
+	// ChildParentDeath is what the command gets when the thread that calls Run
+	// ends: lock the goroutine to it (reap.Command.ParentDeath).
+	ChildParentDeath syscall.Signal
+
+	// NameOrphans has the name of each orphan read from /proc before it is
+	// reaped, at the cost of two more system calls and a file for each.
+	NameOrphans bool
+}
+
+// Validate tells everything that is wrong with the configuration. Each error
+// starts with the name of the field.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf(field+": "+format, args...))
+	}
+	switch {
+	case len(c.Args) == 0:
+		bad("Args", "no command")
+	case c.Args[0] == "":
+		bad("Args", "empty command")
+	}
+	for from, to := range c.Rewrite {
+		switch {
+		case !valid(from), from == syscall.SIGKILL, from == syscall.SIGSTOP, from == syscall.SIGCHLD:
+			bad("Rewrite", "signal %d is never forwarded", int(from))
+		case to != 0 && !valid(to):
+			bad("Rewrite", "no signal %d", int(to))
+		}
+	}
+	for field, sig := range map[string]syscall.Signal{
+		"StopSignal": c.StopSignal, "ChildParentDeath": c.ChildParentDeath,
+	} {
+		if sig != 0 && !valid(sig) {
+			bad(field, "no signal %d", int(sig))
+		}
+	}
+	for field, d := range map[string]time.Duration{
+		"StopDelay": c.StopDelay, "StopTimeout": c.StopTimeout,
+	} {
+		if d < 0 {
+			bad(field, "negative duration %v", d)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func valid(sig syscall.Signal) bool { return sig >= 1 && sig <= reap.NumSignals }

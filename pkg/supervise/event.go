@@ -1,0 +1,72 @@
+package supervise
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// EventKind tells what happened, and which fields of the [Event] are set.
+type EventKind uint8
+
+// What can happen. Every event about the command has its PID.
+const (
+	// CommandStarted: the program has been executed.
+	CommandStarted EventKind = iota + 1
+	// CommandExited: it ended, with Status.
+	CommandExited
+	// CommandLost: nothing is left to wait for and its status never came;
+	// somebody else in this process has waited for it.
+	CommandLost
+	// CommandStopped: job control stopped it, by Signal.
+	CommandStopped
+	// CommandContinued: it goes on.
+	CommandContinued
+	// SignalSent: Signal came and was sent to the command as To.
+	SignalSent
+	// SignalDropped: Signal came and is not forwarded.
+	SignalDropped
+	// SignalMissed: Signal was to be sent as To, and there was no process to get it.
+	SignalMissed
+	// StopDelayed: a stop request came, Signal; it is passed on After.
+	StopDelayed
+	// StopAborted: a stop request, Signal, came before there was a command.
+	StopAborted
+	// KillTimeout: the command outlived the stop signal by After and is killed.
+	KillTimeout
+	// KillRequested: a second stop request, Signal, has it killed.
+	KillRequested
+	// Suspended: reaper stops itself, as Signal stopped the command.
+	Suspended
+	// OrphanReaped: an adopted orphan, PID, ended with Status. Its Name is set
+	// if Config.NameOrphans is.
+	OrphanReaped
+	// CallFailed: something did not work and the loop goes on; see Err.
+	CallFailed
+)
+
+// Event is something that happened, for a log. It is a value and may be kept.
+type Event struct {
+	Kind   EventKind
+	PID    int
+	Name   string
+	Signal syscall.Signal
+	To     syscall.Signal
+	After  time.Duration
+	Status reap.Status
+	Err    error
+}
+
+// Result tells how the command ended.
+type Result struct {
+	PID     int
+	Status  reap.Status
+	Usage   reap.Usage
+	Orphans int // adopted and reaped while it ran
+	// Aborted is the stop request that came before there was a command; then
+	// none was started and nothing else is set.
+	Aborted syscall.Signal
+	// Lost is true if the status never came; see [CommandLost].
+	Lost bool
+}

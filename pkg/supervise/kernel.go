@@ -1,0 +1,96 @@
+package supervise
+
+import (
+	"syscall"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// Kernel is everything that the loop asks of the system. Only the goroutine
+// that called [Supervisor.Run] calls it. Tests put a fake in its place.
+type Kernel interface {
+	// Start starts the command; the errors are those of [reap.Start].
+	Start(*Config) (pid int, err error)
+	// Drain reaps all that has exited, see [reap.Drain].
+	Drain([]reap.Exit) (exits []reap.Exit, more bool, err error)
+	// Signal and SignalGroup send, see [reap.Signal].
+	Signal(pid int, sig syscall.Signal) (sent bool, err error)
+	SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error)
+	// JobChange tells whether pid was stopped or continued; it may always say
+	// no where there is no terminal.
+	JobChange(pid int) (reap.JobState, syscall.Signal)
+	// Terminal is how the controlling terminal stands now.
+	Terminal() Terminal
+	// SetForeground gives the terminal to a process group.
+	SetForeground(pgid int) error
+	// StopSelf stops this process and returns when it goes on.
+	StopSelf(syscall.Signal) error
+}
+
+// system is the real kernel.
+type system struct {
+	tty   *reap.Terminal
+	own   int  // our process group
+	names bool // Config.NameOrphans
+}
+
+// NewKernel is the system that this process runs on. It looks for the
+// controlling terminal once.
+func NewKernel() Kernel {
+	return &system{tty: reap.OpenTerminal(), own: syscall.Getpgrp()}
+}
+
+func (s *system) Start(c *Config) (int, error) {
+	s.names = c.NameOrphans
+	cmd := reap.Command{Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath}
+	if s.tty != nil && s.tty.Foreground() == s.own {
+		cmd.Terminal = s.tty
+	}
+	pid, err := reap.Start(cmd)
+	if err != nil && cmd.Terminal != nil {
+		// The child may have got as far as taking the terminal.
+		_ = s.tty.SetForeground(s.own) // the start has failed already
+	}
+	return pid, err
+}
+
+func (s *system) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
+	for s.names {
+		pid, ok := reap.Peek()
+		if !ok {
+			break
+		}
+		p, _ := reap.ReadProc(pid) // no /proc, no name
+		exit, ok := reap.Reap(pid)
+		if !ok {
+			break
+		}
+		exit.Name = p.Name
+		exits = append(exits, exit)
+	}
+	return reap.Drain(exits)
+}
+
+func (s *system) Signal(pid int, sig syscall.Signal) (bool, error) { return reap.Signal(pid, sig) }
+
+func (s *system) SignalGroup(pgid int, sig syscall.Signal) (bool, error) {
+	return reap.SignalGroup(pgid, sig)
+}
+
+func (s *system) JobChange(pid int) (reap.JobState, syscall.Signal) {
+	if s.tty == nil {
+		return reap.JobUnchanged, 0
+	}
+	return reap.JobChange(pid)
+}
+
+func (s *system) Terminal() Terminal {
+	if s.tty == nil {
+		return Terminal{}
+	}
+	return Terminal{Present: true, Foreground: s.tty.Foreground(), Own: s.own, Orphaned: reap.GroupOrphaned()}
+}
+
+func (s *system) SetForeground(pgid int) error { return s.tty.SetForeground(pgid) }
+
+func (s *system) StopSelf(sig syscall.Signal) error { return reap.StopSelf(sig) }

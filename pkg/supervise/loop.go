@@ -1,0 +1,159 @@
+package supervise
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// loop is a running Supervisor: the machine, and what carries out its actions.
+type loop struct {
+	*Supervisor
+	m       machine
+	command int // the pid of the command, kept when it has been reaped: its group may live on
+	exits   []reap.Exit
+	alarm   *time.Timer // nil while the machine has no deadline
+	armed   time.Time   // what alarm was set for
+}
+
+// step hands one event to the machine and does what it says.
+func (l *loop) step(ev event) {
+	ev.now = time.Now()
+	var acts []action
+	l.m, acts = l.m.step(ev)
+	for _, a := range acts {
+		l.do(a)
+	}
+}
+
+func (l *loop) signal(sig os.Signal) {
+	if s, ok := sig.(syscall.Signal); ok {
+		l.step(event{kind: evSignal, sig: s})
+	}
+}
+
+// untold takes in what os/signal cannot tell.
+func (l *loop) untold() {
+	if l.Untold == nil {
+		return
+	}
+	for _, sig := range l.Untold() {
+		l.step(event{kind: evSignal, sig: sig})
+	}
+}
+
+// settle takes in everything that has happened by now. It follows each wake-up,
+// whatever that was: a signal that says so may have been merged with another.
+//
+// A stop is looked at before the exits, so that the pid is still the command's.
+func (l *loop) settle() {
+	l.untold()
+	if l.m.pid != 0 {
+		switch change, sig := l.Kernel.JobChange(l.m.pid); change {
+		case reap.JobStopped:
+			l.step(event{kind: evStopped, sig: sig, terminal: l.Kernel.Terminal()})
+		case reap.JobContinued:
+			l.step(event{kind: evContinued})
+		case reap.JobUnchanged:
+		}
+	}
+	var more bool
+	var err error
+	l.exits, more, err = l.Kernel.Drain(l.exits[:0])
+	if err != nil {
+		l.tell(Event{Kind: CallFailed, Err: err})
+		return
+	}
+	for _, exit := range l.exits {
+		if exit.PID == l.m.pid {
+			l.step(event{kind: evExited, status: exit.Status, usage: exit.Usage})
+			continue
+		}
+		l.m.result.Orphans++
+		l.tell(Event{Kind: OrphanReaped, PID: exit.PID, Name: exit.Name, Status: exit.Status})
+	}
+	if !more && l.m.pid != 0 {
+		l.step(event{kind: evLost})
+	}
+}
+
+// do carries out one action. Nothing that fails here ends the loop.
+func (l *loop) do(a action) {
+	switch a.kind {
+	case actTell:
+		l.tell(a.tell)
+	case actSend:
+		l.send(a, l.Group)
+	case actSendGroup:
+		l.send(a, true)
+	case actTakeTerminal:
+		l.check(l.Kernel.SetForeground(l.Kernel.Terminal().Own))
+	case actGiveTerminal:
+		l.check(l.Kernel.SetForeground(l.m.pid))
+	case actSuspend:
+		l.check(l.Kernel.StopSelf(a.sig))
+		l.step(event{kind: evResumed, terminal: l.Kernel.Terminal()})
+	}
+}
+
+// send signals the command, which has not been reaped: its pid is its own. A
+// command that has left its group gets it alone.
+func (l *loop) send(a action, group bool) {
+	ev := Event{Kind: SignalSent, PID: l.m.pid, Signal: a.from, To: a.sig}
+	var sent bool
+	var err error
+	if group {
+		sent, err = l.Kernel.SignalGroup(l.m.pid, a.sig)
+	}
+	if !sent && err == nil {
+		sent, err = l.Kernel.Signal(l.m.pid, a.sig)
+	}
+	switch {
+	case err != nil:
+		l.check(err)
+		return
+	case !sent:
+		ev.Kind = SignalMissed
+	}
+	l.tell(ev)
+}
+
+// leaveTerminal takes the terminal back from the command's group once the
+// command is gone: the shell script that started reaper could not read from it.
+func (l *loop) leaveTerminal() {
+	if tty := l.Kernel.Terminal(); tty.Present && l.command != 0 && tty.Foreground == l.command {
+		l.check(l.Kernel.SetForeground(tty.Own))
+	}
+}
+
+func (l *loop) check(err error) {
+	if err != nil {
+		l.tell(Event{Kind: CallFailed, PID: l.m.pid, Err: err})
+	}
+}
+
+func (l *loop) tell(ev Event) {
+	if l.OnEvent != nil {
+		l.OnEvent(ev)
+	}
+}
+
+// timer is the channel on which the machine's deadline fires, nil without one.
+func (l *loop) timer() <-chan time.Time {
+	if !l.m.deadline.Equal(l.armed) {
+		if l.alarm != nil {
+			l.alarm.Stop()
+			l.alarm = nil
+		}
+		l.armed = l.m.deadline
+		if !l.armed.IsZero() {
+			l.alarm = time.NewTimer(time.Until(l.armed))
+		}
+	}
+	if l.alarm == nil {
+		return nil
+	}
+	return l.alarm.C
+}

@@ -1,0 +1,76 @@
+package supervise
+
+import (
+	"syscall"
+	"time"
+)
+
+// isStop tells the signals that ask for the command's end. systemd, docker and
+// kill(1) send TERM, a terminal INT and QUIT.
+func isStop(sig syscall.Signal) bool {
+	return sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
+}
+
+// stopRequest is the ladder: the delay, the stop signal, the kill.
+func (m machine) stopRequest(ev event) (machine, []action) {
+	switch m.state {
+	case up:
+		m.request = ev.sig
+		if m.cfg.StopDelay > 0 {
+			m.state, m.deadline = delaying, ev.now.Add(m.cfg.StopDelay)
+			return m, tell(Event{Kind: StopDelayed, PID: m.pid, Signal: ev.sig, After: m.cfg.StopDelay})
+		}
+		return m.sendStop(ev.now)
+	case delaying:
+		m.request = ev.sig
+		return m.sendStop(ev.now)
+	case stopping:
+		if ev.sig == syscall.SIGQUIT { // asks for a core dump rather than for haste
+			return m, []action{{kind: actSend, sig: ev.sig, from: ev.from}}
+		}
+		return m.kill(Event{Kind: KillRequested, PID: m.pid, Signal: ev.sig})
+	case killing:
+		return m, tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.sig})
+	case down, starting, done:
+		// no command
+	}
+	return m, nil
+}
+
+// expired acts on the deadline of the state.
+func (m machine) expired(ev event) (machine, []action) {
+	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
+		return m, nil
+	}
+	m.deadline = time.Time{}
+	switch m.state {
+	case delaying:
+		return m.sendStop(ev.now)
+	case stopping:
+		return m.kill(Event{Kind: KillTimeout, PID: m.pid, After: m.cfg.StopTimeout})
+	case down, starting, up, killing, done:
+		// these have no deadline
+	}
+	return m, nil
+}
+
+func (m machine) sendStop(now time.Time) (machine, []action) {
+	sig := m.request
+	if m.cfg.StopSignal != 0 {
+		sig = m.cfg.StopSignal
+	}
+	m.state, m.deadline = stopping, time.Time{}
+	if m.cfg.StopTimeout > 0 {
+		m.deadline = now.Add(m.cfg.StopTimeout)
+	}
+	acts := []action{{kind: actSend, sig: sig, from: m.request}}
+	if m.jobStopped { // it could not act on the signal before it is continued
+		acts = append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: m.request})
+	}
+	return m, acts
+}
+
+func (m machine) kill(why Event) (machine, []action) {
+	m.state, m.deadline = killing, time.Time{}
+	return m, append(tell(why), action{kind: actSend, sig: syscall.SIGKILL, from: why.Signal})
+}

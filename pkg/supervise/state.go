@@ -1,0 +1,185 @@
+package supervise
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// state is where the command is in its life; see the diagram in doc.go.
+type state uint8
+
+const (
+	down     state = iota // nothing has happened yet
+	starting              // about to be started
+	up                    // it runs
+	delaying              // a stop request waits for the stop delay to pass
+	stopping              // the stop signal has been sent
+	killing               // SIGKILL has been sent
+	done                  // it is over
+)
+
+// eventKind is what step is told.
+type eventKind uint8
+
+const (
+	evBegin eventKind = iota
+	evStarted
+	evFailed   // the start failed
+	evSignal   // a signal came
+	evDeadline // the machine's deadline has passed
+	evStopped  // job control stopped the command
+	evContinued
+	evResumed // reaper runs again after actSuspend
+	evExited  // the command ended
+	evLost    // no child is left and the command's end was never seen
+)
+
+// event is one input of step. The terminal is set for evStopped and evResumed.
+type event struct {
+	kind     eventKind
+	now      time.Time
+	sig      syscall.Signal // as it is to be acted on
+	from     syscall.Signal // as it came, before it was rewritten
+	pid      int
+	status   reap.Status
+	usage    reap.Usage
+	terminal Terminal
+}
+
+// actionKind is what step wants done.
+type actionKind uint8
+
+const (
+	actSend         actionKind = iota // sig to the command, or to its group if so configured
+	actSendGroup                      // sig to the command's group
+	actTakeTerminal                   // reaper's own group to the foreground
+	actGiveTerminal                   // the command's group to the foreground
+	actSuspend                        // stop reaper itself, by sig
+	actTell                           // an Event for the log
+)
+
+// action is one output of step. For a send, from is the signal that led to it.
+type action struct {
+	kind actionKind
+	sig  syscall.Signal
+	from syscall.Signal
+	tell Event
+}
+
+// machine is the state and what belongs to it. It is a value: step returns a
+// new one.
+type machine struct {
+	cfg   *Config // never written
+	state state
+	pid   int // the command, from started until it was reaped
+
+	// deadline ends the state delaying or stopping; zero is never.
+	deadline time.Time
+	// request is the stop request that waits while delaying, and asked for the
+	// stop while stopping.
+	request syscall.Signal
+	// queued holds the signals that came before the command existed.
+	queued []event
+	// jobStopped: job control holds the command.
+	jobStopped bool
+	// suspended: reaper stops itself because the command was stopped.
+	suspended bool
+	// echo: the SIGCONT that ended that stop is still to come by way of sigs.
+	echo bool
+
+	result Result
+}
+
+// step makes every decision there is. It has no effect; the actions are to be
+// carried out in their order.
+func (m machine) step(ev event) (machine, []action) {
+	switch ev.kind {
+	case evBegin:
+		return m.begin()
+	case evStarted:
+		return m.started(ev)
+	case evFailed:
+		m.state = done
+		return m, nil
+	case evSignal:
+		return m.signalled(ev)
+	case evDeadline:
+		return m.expired(ev)
+	case evStopped:
+		return m.jobStop(ev)
+	case evContinued:
+		m.jobStopped = false
+		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
+	case evResumed:
+		return m.resume(ev)
+	case evExited:
+		return m.exited(ev)
+	case evLost:
+		return m.lost()
+	}
+	return m, nil
+}
+
+func (m machine) begin() (machine, []action) {
+	switch m.state {
+	case down:
+		m.state = starting
+	case starting, up, delaying, stopping, killing, done:
+		// begun already
+	}
+	return m, nil
+}
+
+func (m machine) started(ev event) (machine, []action) {
+	switch m.state {
+	case starting:
+		m.state, m.pid, m.result.PID = up, ev.pid, ev.pid
+		acts := tell(Event{Kind: CommandStarted, PID: m.pid})
+		for _, sig := range m.queued {
+			var more []action
+			sig.now = ev.now
+			m, more = m.forward(sig)
+			acts = append(acts, more...)
+		}
+		m.queued = nil
+		return m, acts
+	case down, up, delaying, stopping, killing, done:
+		// nothing was being started
+	}
+	return m, nil
+}
+
+func (m machine) exited(ev event) (machine, []action) {
+	switch m.state {
+	case up, delaying, stopping, killing:
+		m.result.Status, m.result.Usage = ev.status, ev.usage
+		acts := tell(Event{Kind: CommandExited, PID: m.pid, Status: ev.status})
+		return m.end(), acts
+	case down, starting, done:
+		// no command
+	}
+	return m, nil
+}
+
+func (m machine) lost() (machine, []action) {
+	switch m.state {
+	case up, delaying, stopping, killing:
+		m.result.Lost = true
+		acts := tell(Event{Kind: CommandLost, PID: m.pid})
+		return m.end(), acts
+	case down, starting, done:
+		// no command
+	}
+	return m, nil
+}
+
+// end forgets the command: from here its pid may belong to somebody else.
+func (m machine) end() machine {
+	m.state, m.pid, m.deadline = done, 0, time.Time{}
+	m.jobStopped, m.suspended, m.echo = false, false, false
+	return m
+}
+
+func tell(ev Event) []action { return []action{{kind: actTell, tell: ev}} }

@@ -1,0 +1,88 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// Supervisor runs one command. It is used once.
+type Supervisor struct {
+	Config
+
+	// Kernel is the system; nil means the real one.
+	Kernel Kernel
+	// OnEvent, if not nil, is told what happens, on the goroutine of Run. While
+	// it blocks nothing is reaped and no signal is forwarded: it must not.
+	OnEvent func(Event)
+	// Untold, if not nil, gives the signals that have come and that os/signal
+	// cannot put into sigs (32 to 34). It is asked each time the loop wakes.
+	Untold func() []syscall.Signal
+}
+
+// Run starts the command, waits for it and for every orphan that comes to this
+// process meanwhile, forwards what arrives on sigs, and returns when the command
+// has ended. The process must be able to adopt: see [reap.BecomeSubreaper].
+//
+// chld tells that something happened to a child; a capacity of 1 is enough, as
+// everything is drained whatever woke the loop. sigs should have room for a
+// burst. The end of ctx is a stop request by SIGTERM. An error means that no
+// command was started; it is that of [Config.Validate] or a [*reap.StartError].
+func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Result, error) {
+	if err := s.Validate(); err != nil {
+		return Result{}, fmt.Errorf("check configuration: %w", err)
+	}
+	if s.Kernel == nil {
+		s.Kernel = NewKernel()
+	}
+	l := &loop{Supervisor: s, m: machine{cfg: &s.Config}}
+	if err := s.start(ctx, l, sigs); err != nil {
+		return Result{}, err
+	}
+	cancelled := ctx.Done()
+	for l.m.state != done {
+		select {
+		case <-chld:
+		case sig := <-sigs:
+			l.signal(sig)
+		case <-l.timer():
+			l.step(event{kind: evDeadline})
+		case <-cancelled:
+			cancelled = nil
+			l.signal(syscall.SIGTERM)
+		}
+		l.settle()
+	}
+	l.leaveTerminal()
+	return l.m.result, nil
+}
+
+// start takes in the signals that came before and then starts the command,
+// unless one of them was a stop request.
+func (s *Supervisor) start(ctx context.Context, l *loop, sigs <-chan os.Signal) error {
+	l.step(event{kind: evBegin})
+	if ctx.Err() != nil {
+		l.signal(syscall.SIGTERM)
+	}
+	for pending := true; pending; {
+		select {
+		case sig := <-sigs:
+			l.signal(sig)
+		default:
+			pending = false
+		}
+	}
+	l.untold()
+	if l.m.state != starting {
+		return nil
+	}
+	pid, err := s.Kernel.Start(&s.Config)
+	if err != nil {
+		l.step(event{kind: evFailed})
+		return err
+	}
+	l.command = pid
+	l.step(event{kind: evStarted, pid: pid})
+	return nil
+}

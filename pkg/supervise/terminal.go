@@ -1,0 +1,73 @@
+package supervise
+
+import "syscall"
+
+// Terminal is what step needs to know of the controlling terminal.
+type Terminal struct {
+	Present    bool
+	Foreground int  // the process group that has it
+	Own        int  // reaper's process group
+	Orphaned   bool // nobody could continue reaper if it stopped
+}
+
+// jobStop decides what a stop of the command by job control means for reaper.
+//
+// The command has a process group of its own, so the shell that started reaper
+// sees nothing of it: unless reaper stops too, the shell waits for ever and the
+// terminal is dead.
+func (m machine) jobStop(ev event) (machine, []action) {
+	switch m.state {
+	case down, starting, done:
+		return m, nil // no command
+	case up, delaying, stopping, killing:
+	}
+	m.jobStopped = true
+	acts := tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})
+	tty := ev.terminal
+	switch {
+	case !tty.Present:
+		// No shell is waiting. Somebody stopped the command on purpose.
+		return m, acts
+	case forTerminal(ev.sig) && tty.Foreground == tty.Own:
+		// A shell has brought a job that was running to the foreground: it gives
+		// the terminal to the group that it knows, and sends no signal.
+		return m, append(acts,
+			action{kind: actGiveTerminal},
+			action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig})
+	case tty.Orphaned && ev.sig == syscall.SIGTSTP:
+		// ^Z where there is no shell to come back to, as in a container. Without
+		// reaper the kernel would have dropped the signal (signal(7)).
+		return m, append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig})
+	case tty.Orphaned:
+		return m, acts
+	}
+	if tty.Foreground == m.pid {
+		acts = append(acts, action{kind: actTakeTerminal})
+	}
+	m.suspended, m.echo = true, false
+	return m, append(acts,
+		action{kind: actTell, tell: Event{Kind: Suspended, PID: m.pid, Signal: ev.sig}},
+		action{kind: actSuspend, sig: ev.sig})
+}
+
+// resume is what follows when the shell has continued reaper: with the terminal
+// after fg, without it after bg. It follows as well where the kernel would not
+// stop reaper because its group has been orphaned: as nobody will continue the
+// command then, reaper does.
+func (m machine) resume(ev event) (machine, []action) {
+	if !m.suspended {
+		return m, nil
+	}
+	m.suspended, m.echo = false, true
+	var acts []action
+	if ev.terminal.Present && ev.terminal.Foreground == ev.terminal.Own {
+		acts = append(acts, action{kind: actGiveTerminal})
+	}
+	return m, append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: syscall.SIGCONT})
+}
+
+// forTerminal tells the signals that the kernel sends to a group that uses the
+// terminal from the background.
+func forTerminal(sig syscall.Signal) bool {
+	return sig == syscall.SIGTTIN || sig == syscall.SIGTTOU
+}
