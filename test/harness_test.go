@@ -178,6 +178,7 @@ func launchProgram(t *testing.T, at place, prepare func(*exec.Cmd), program stri
 		t.Fatalf("start %s: %v", program, err)
 	}
 	s.pid = cmd.Process.Pid
+	running[s.pid] = true
 	for _, f := range []*os.File{stdinRead, stdoutWrite, stderrWrite} {
 		f.Close()
 	}
@@ -214,15 +215,23 @@ func (s *session) cleanUp() {
 func reapOrphans(t *testing.T) {
 	t.Helper()
 	eventually(t, "no orphan is left", func() bool {
+		left := 0
 		for _, p := range children(os.Getpid()) {
+			if running[p.PID] {
+				continue
+			}
+			left++
 			if !p.Zombie() {
 				unix.Kill(p.PID, unix.SIGKILL)
 			}
 			unix.Wait4(p.PID, nil, unix.WNOHANG, nil)
 		}
-		return len(children(os.Getpid())) == 0
+		return left == 0
 	})
 }
+
+// running holds the pids that a session will wait for itself.
+var running = make(map[int]bool)
 
 // signal sends a signal to reaper.
 func (s *session) signal(sig syscall.Signal) {
@@ -255,6 +264,7 @@ func (s *session) wait() reap.Status {
 		<-done
 	}
 	s.waited = true
+	delete(running, s.pid)
 	s.status = reap.Status(s.cmd.ProcessState.Sys().(syscall.WaitStatus))
 	return s.status
 }
@@ -350,6 +360,16 @@ func (l *lines) await(prefix string) (rest string, ok bool) {
 	}
 }
 
+// awaitText waits until the stream has had the text.
+func (l *lines) awaitText(t *testing.T, text string) {
+	t.Helper()
+	for !strings.Contains(l.String(), text) {
+		if _, ok := l.await(""); !ok {
+			t.Fatalf("never printed %q, but\n%s", text, l)
+		}
+	}
+}
+
 // rest waits for the end of the stream and returns all of it.
 func (l *lines) rest() []string {
 	select {
@@ -410,6 +430,12 @@ func descendants(pid int) []reap.Proc {
 		}
 	}
 	return found
+}
+
+// commandOf is the command name of a process.
+func commandOf(pid int) string {
+	p, _ := reap.ReadProc(pid)
+	return p.Name
 }
 
 // zombies counts the zombies whose parent is pid.

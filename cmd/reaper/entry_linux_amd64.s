@@ -13,6 +13,7 @@
 #define SYS_getpid         39
 #define SYS_kill           62
 #define SYS_fcntl          72
+#define SYS_getppid        110
 #define SYS_exit_group     231
 #define SYS_prlimit64      302
 
@@ -26,6 +27,10 @@
 
 TEXT ·entry(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	SP, ·initialStack(SB)
+
+	MOVL	$SYS_getppid, AX
+	SYSCALL
+	MOVQ	AX, ·inheritedParent(SB)
 
 	// A descriptor 0, 1 or 2 that is closed: the runtime would open /dev/null
 	// there for good, and ends the program where there is none. One that is
@@ -110,9 +115,9 @@ nextSignal:
 	JMP	_rt0_amd64_linux(SB)
 
 // earlySignal handles a signal before the Go runtime does: it writes it down.
-// The kernel calls it as a C function, and for 32 to 34, which the runtime
-// leaves alone, it does so as long as the program lives; then a SIGCHLD to the
-// own process wakes the loop, which looks at what was written.
+// The kernel calls it as a C function. For the signals that os/signal does not
+// deliver it stays as long as the program lives; then a SIGCHLD to the own
+// process wakes the loop, which looks at what was written.
 //
 // The runtime calls it too, as the handler that was there before its own, when
 // it is about to end the program by a signal that nobody has asked for yet. As
@@ -136,10 +141,8 @@ TEXT ·earlySignal(SB),NOSPLIT|NOFRAME,$0
 	SHLQ	CX, AX
 	LOCK
 	ORQ	AX, ·early(SB)
-	CMPQ	R8, $32
-	JLT	return
-	CMPQ	R8, $34
-	JGT	return
+	TESTQ	AX, ·untaken(SB)
+	JEQ	return
 	MOVL	$SYS_getpid, AX
 	SYSCALL
 	MOVQ	AX, DI

@@ -9,6 +9,7 @@
 #define SYS_rt_sigaction   134
 #define SYS_rt_sigprocmask 135
 #define SYS_getpid         172
+#define SYS_getppid        173
 #define SYS_prlimit64      261
 
 #define SIG_SETMASK   2
@@ -23,6 +24,10 @@
 TEXT ·entry(SB),NOSPLIT|NOFRAME,$0
 	MOVD	RSP, R0
 	MOVD	R0, ·initialStack(SB)
+
+	MOVD	$SYS_getppid, R8
+	SVC
+	MOVD	R0, ·inheritedParent(SB)
 
 	MOVD	$0, R19
 std:
@@ -125,10 +130,9 @@ again:
 	ORR	R11, R13
 	STLXR	R13, (R12), R14
 	CBNZ	R14, again
-	CMP	$32, R9
-	BLT	return
-	CMP	$34, R9
-	BGT	return
+	MOVD	·untaken(SB), R12
+	TST	R11, R12
+	BEQ	return
 	MOVD	$SYS_getpid, R8
 	SVC
 	MOVD	$SIGCHLD, R1

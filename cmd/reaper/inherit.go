@@ -26,6 +26,7 @@ var (
 	inheritedIgnored uint64     // signals whose action was to be ignored
 	inheritedBlocked uint64     // the signal mask
 	inheritedNoFile  reap.Limit // RLIMIT_NOFILE
+	inheritedParent  int        // the parent's pid
 	initialStack     *uintptr   // argc, the arguments, nil, the environment, nil: as execve left them
 
 	// early holds the signals that came before signal.Notify, and those that
@@ -39,8 +40,11 @@ var (
 var (
 	rootPath    = [2]byte{'/'}
 	emptyMask   uint64
-	entryAction [4]uint64
+	entryAction [4]uint64 // earlySignal as a struct sigaction
 	entryBefore [4]uint64
+	// untaken is what os/signal does not deliver. The runtime leaves 32 and 34 to
+	// the C library, and uses PROF for its profiler and 33 for its threads.
+	untaken uint64 = 1<<(unix.SIGPROF-1) | 1<<(32-1) | 1<<(33-1) | 1<<(34-1)
 	// earlyTaken is what earlySignal handles: all but KILL and STOP, CHLD, for
 	// which nothing can be lost as the loop drains at its start, those that a
 	// fault raises, to which a handler must not return, and PIPE, for which the
@@ -63,6 +67,14 @@ func inherited() *reap.Inheritance {
 	}
 }
 
+// parent is the pid of the parent at the start, as near to it as can be.
+func parent() int {
+	if entered == 0 {
+		return os.Getppid()
+	}
+	return inheritedParent
+}
+
 // environ is the environment as it was given. os.Environ leaves out all but the
 // first of the entries that have the same name.
 func environ() []string {
@@ -77,6 +89,22 @@ func environ() []string {
 		entry = (**byte)(unsafe.Add(unsafe.Pointer(entry), unsafe.Sizeof(entry)))
 	}
 	return env
+}
+
+// keepUntaken puts earlySignal back where the runtime has put a handler of its
+// own, for PROF and for 33. The runtime then has no profiler, and no
+// syscall.AllThreadsSyscall: nothing here may use either.
+func keepUntaken() {
+	if entered == 0 {
+		return
+	}
+	for set := untaken; set != 0; set &= set - 1 {
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(bits.TrailingZeros64(set)+1),
+			uintptr(unsafe.Pointer(&entryAction)), 0, unsafe.Sizeof(emptyMask), 0, 0)
+		if errno != 0 { // it cannot fail: the entry point has done the same
+			panic("take signal: " + errno.Error())
+		}
+	}
 }
 
 // untold takes the signals that the entry point's handler has written down.

@@ -5,6 +5,7 @@ package main
 import (
 	"io"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -15,7 +16,7 @@ func main() {
 	p := process{
 		args: os.Args, env: environ(), inherited: inherited(),
 		stdout: os.Stdout, stderr: rawStderr{},
-		chld: chld, sigs: sigs, ppid: os.Getppid(),
+		chld: chld, sigs: sigs, ppid: parent(),
 	}
 	code, raise := p.main()
 	if raise != 0 {
@@ -31,38 +32,30 @@ type process struct {
 	inherited      *reap.Inheritance
 	stdout, stderr io.Writer
 	chld, sigs     chan os.Signal
-	ppid           int // the parent, asked for as early as possible
+	ppid           int // the parent at the start; it may have ended
 }
 
 // main finds the subcommand. It returns the exit code, and the signal to die by
 // if that is wanted instead.
 func (p *process) main() (code int, raise syscall.Signal) {
-	args := p.args[min(1, len(p.args)):]
-	opts, command, err := parseOptions(args, p.env)
-	if err != nil {
-		return p.misused(err), 0
+	opts, command, err := parseOptions(p.args[min(1, len(p.args)):])
+	if err == nil && command.is("run") { // its options stand on both sides of it
+		opts, command, err = parseOptions(slices.Concat(command.before, command.args[1:]))
+		command.explicit = true // run is there: the next word is the command, whatever it is
 	}
 	switch {
+	case err != nil:
+		return p.misused(err), 0
 	case opts.help:
 		return p.printHelp(""), 0
 	case opts.version:
 		return p.printVersion(), 0
-	case command.explicit || len(command.args) == 0:
-		return p.run(opts, command.args)
-	}
-	switch rest := command.args[1:]; command.args[0] {
-	case "run":
-		opts, command, err := parseOptions(append(command.before, rest...), p.env)
-		if err != nil {
-			return p.misused(err), 0
+	case command.is("help"):
+		return p.help(command.args[1:]), 0
+	case command.is("version"):
+		if len(command.args) > 1 {
+			return p.misused(&usageError{"version takes no arguments", "usage: reaper version"}), 0
 		}
-		if opts.help {
-			return p.printHelp(""), 0
-		}
-		return p.run(opts, command.args)
-	case "help":
-		return p.help(rest), 0
-	case "version":
 		return p.printVersion(), 0
 	default:
 		return p.run(opts, command.args)

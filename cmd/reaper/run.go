@@ -19,11 +19,14 @@ import (
 
 // run is `reaper run`.
 func (p *process) run(o *options, command []string) (code int, raise syscall.Signal) {
+	if err := o.readVariables(p.env); err != nil {
+		return p.misused(err), 0
+	}
 	switch {
 	case len(command) == 0:
 		return p.misused(&usageError{"no command", "usage: reaper [options] [--] command [argument...]"}), 0
 	case command[0] == "":
-		return p.misused(&usageError{"the command is an empty word", "is it a variable that is not set?"}), 0
+		return p.misused(&usageError{"the command is an empty word", "if it comes from a variable, is that set?"}), 0
 	}
 	o.config.Args = command
 	o.config.Inherited = p.inherited
@@ -77,8 +80,12 @@ func describeStart(err error, name string) string {
 	case failed.Op == "find" && errors.Is(err, unix.ENOENT):
 		return where + "not found in PATH"
 	case failed.NoInterpreter:
-		if line := interpreter(failed.Path); line != "" {
-			return where + "its interpreter " + quoted(line) + " is not there"
+		name := interpreter(failed.Path)
+		switch {
+		case strings.HasSuffix(name, "\r"):
+			return where + "its interpreter " + quoted(name) + " is not there; its lines end as on Windows"
+		case name != "":
+			return where + "its interpreter " + quoted(name) + " is not there"
 		}
 		return where + "the loader that it was linked for is not there"
 	case errors.Is(err, unix.ENOENT):
@@ -97,17 +104,19 @@ func describeStart(err error, name string) string {
 	return where + failed.Err.Error()
 }
 
-// interpreter is what the first line of a script names.
+// interpreter is what the first line of a script names, as the kernel reads it:
+// blanks and tabs end it, a carriage return does not.
 func interpreter(file string) string {
 	f, err := os.Open(file)
 	if err != nil {
 		return ""
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()     //nolint:errcheck // only read
 	const longest = 256 // BINPRM_BUF_SIZE of the kernel
 	line, _ := bufio.NewReader(io.LimitReader(f, longest)).ReadString('\n')
-	words := strings.Fields(strings.TrimPrefix(line, "#!"))
-	if !strings.HasPrefix(line, "#!") || len(words) == 0 {
+	rest, script := strings.CutPrefix(line, "#!")
+	words := strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == 0 })
+	if !script || len(words) == 0 {
 		return ""
 	}
 	return words[0]
@@ -115,6 +124,9 @@ func interpreter(file string) string {
 
 // quoted puts quotes where the bare word would be misread.
 func quoted(word string) string {
+	if word == "" {
+		return `""`
+	}
 	for _, r := range word {
 		if !strings.ContainsRune("-_./+=:,@%", r) &&
 			(r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {

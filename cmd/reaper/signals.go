@@ -40,11 +40,12 @@ func takeSignals() (chld, sigs chan os.Signal) {
 			if urgent == "forward" {
 				all = append(all, sig)
 			}
-		case 32, 33, 34: // os/signal cannot deliver them: untold does
+		case unix.SIGPROF, 32, 33, 34: // os/signal does not deliver them: untold does
 		default:
 			all = append(all, sig)
 		}
 	}
+	keepUntaken()
 	signal.Notify(sigs, all...)
 	signal.Notify(chld, unix.SIGCHLD)
 	return chld, sigs

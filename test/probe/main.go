@@ -3,11 +3,16 @@ package main
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +20,7 @@ import (
 // Each way to misbehave, by the first argument.
 func main() {
 	if len(os.Args) < 2 {
-		die(fmt.Errorf("usage: probe signals | daemon | zombies N | negligent command..."))
+		die(fmt.Errorf("usage: probe signals | daemon | zombies N | negligent command... | exec [options] command..."))
 	}
 	rest := os.Args[2:]
 	switch os.Args[1] {
@@ -32,6 +37,8 @@ func main() {
 		keepZombies(rest)
 	case "negligent":
 		neglect(rest)
+	case "exec":
+		execAs(rest)
 	default:
 		die(fmt.Errorf("unknown way to misbehave: %s", os.Args[1]))
 	}
@@ -139,4 +146,54 @@ func untilInputEnds() {
 			return
 		}
 	}
+}
+
+// execAs replaces this program by another that inherits something unusual.
+func execAs(args []string) {
+	f := flag.NewFlagSet("exec", flag.ExitOnError)
+	block := f.Uint64("block", 0, "signals to block, as a bit set")
+	ignore := f.Uint64("ignore", 0, "signals to ignore, as a bit set")
+	closed := f.String("close", "", "descriptors to close, each a digit")
+	nofile := f.Uint64("nofile", 0, "soft RLIMIT_NOFILE")
+	extra := f.String("env", "", "two entries to add to the environment, with a comma between")
+	if err := f.Parse(args); err != nil {
+		die(err)
+	}
+	runtime.LockOSThread() // the thread that calls execve lends its mask
+	if *nofile != 0 {
+		var lim unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+			die(err)
+		}
+		lim.Cur = *nofile
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+			die(err)
+		}
+	}
+	for sig := range 64 {
+		if *ignore&(1<<sig) != 0 {
+			action := [4]uint64{1} // SIG_IGN
+			_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig+1), uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+			if errno != 0 {
+				die(errno)
+			}
+		}
+	}
+	mask := unix.Sigset_t{}
+	mask.Val[0] = *block
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
+		die(err)
+	}
+	env := os.Environ()
+	if *extra != "" {
+		env = append(env, strings.Split(*extra, ",")...)
+	}
+	for _, digit := range *closed {
+		unix.Close(int(digit - '0'))
+	}
+	path, err := exec.LookPath(f.Arg(0))
+	if err != nil {
+		die(err)
+	}
+	die(unix.Exec(path, f.Args(), env))
 }
