@@ -324,12 +324,12 @@ func TestVariables(t *testing.T) {
 // warning and not the end (pitfall 48).
 func TestSignalNotPermitted(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can start a command that changes its user")
+		cannot(t, "only root can start a command that changes its user")
 	}
 	// reaper keeps root here, and the namespace takes its right to signal away.
 	setpriv, err := exec.LookPath("setpriv")
 	if err != nil {
-		t.Skip("setpriv is not installed")
+		cannot(t, "setpriv is not installed")
 	}
 	s := launchProgram(t, asSubreaper, nil, setpriv, "--bounding-set", "-kill", "--inh-caps", "-kill", "--",
 		reaperBin, "--", setpriv, "--reuid", "65534", "--clear-groups", probeBin, "signals")

@@ -3,6 +3,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -20,7 +21,7 @@ import (
 // Each way to misbehave, by the first argument.
 func main() {
 	if len(os.Args) < 2 {
-		die(fmt.Errorf("usage: probe signals | daemon | zombies N | negligent command... | exec [options] command..."))
+		die(errUsage)
 	}
 	rest := os.Args[2:]
 	switch os.Args[1] {
@@ -43,6 +44,8 @@ func main() {
 		die(fmt.Errorf("unknown way to misbehave: %s", os.Args[1]))
 	}
 }
+
+var errUsage = errors.New("usage: probe signals | daemon | zombies N | negligent COMMAND | exec [OPTIONS] COMMAND")
 
 func die(err error) {
 	fmt.Fprintln(os.Stderr, "probe:", err)
