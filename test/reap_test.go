@@ -138,7 +138,7 @@ func TestNoProc(t *testing.T) {
 		eventually(t, "the orphan is reaped", func() bool { return strings.Contains(s.stderr.String(), "orphan reaped") })
 		s.signal(unix.SIGUSR1)
 		s.wantCode(9)
-		if strings.Contains(s.stderr.String(), "failed") {
+		if strings.Contains(s.stderr.String(), "system call failed") {
 			t.Errorf("without /proc:\n%s", s.stderr)
 		}
 	})

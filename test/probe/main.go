@@ -33,7 +33,7 @@ func main() {
 		daemonMiddle()
 	case "daemon-end":
 		fmt.Println("daemon", os.Getpid())
-		select {}
+		unix.Pause() // until a signal ends it; a select{} would be a deadlock to Go
 	case "zombies":
 		keepZombies(rest)
 	case "negligent":
