@@ -3,6 +3,8 @@ package supervise
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"syscall"
 	"time"
 
@@ -55,7 +57,8 @@ func (c *Config) Validate() error {
 	case c.Args[0] == "":
 		bad("Args", "empty command")
 	}
-	for from, to := range c.Rewrite {
+	for _, from := range slices.Sorted(maps.Keys(c.Rewrite)) { // the text must not change from run to run
+		to := c.Rewrite[from]
 		switch {
 		case !valid(from), from == syscall.SIGKILL, from == syscall.SIGSTOP, from == syscall.SIGCHLD:
 			bad("Rewrite", "signal %d is never forwarded", int(from))
@@ -63,20 +66,20 @@ func (c *Config) Validate() error {
 			bad("Rewrite", "no signal %d", int(to))
 		}
 	}
-	for field, sig := range map[string]syscall.Signal{
-		"StopSignal": c.StopSignal, "ChildParentDeath": c.ChildParentDeath,
-	} {
+	signal := func(field string, sig syscall.Signal) {
 		if sig != 0 && !valid(sig) {
 			bad(field, "no signal %d", int(sig))
 		}
 	}
-	for field, d := range map[string]time.Duration{
-		"StopDelay": c.StopDelay, "StopTimeout": c.StopTimeout,
-	} {
+	signal("StopSignal", c.StopSignal)
+	signal("ChildParentDeath", c.ChildParentDeath)
+	duration := func(field string, d time.Duration) {
 		if d < 0 {
 			bad(field, "negative duration %v", d)
 		}
 	}
+	duration("StopDelay", c.StopDelay)
+	duration("StopTimeout", c.StopTimeout)
 	return errors.Join(errs...)
 }
 

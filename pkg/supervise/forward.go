@@ -1,9 +1,19 @@
 package supervise
 
-import "syscall"
+import (
+	"slices"
+	"syscall"
+)
 
-// signalled routes a signal that came from outside.
+// signalled rewrites a signal that came from outside, and routes it.
 func (m machine) signalled(ev event) (machine, []action) {
+	if m.state == done {
+		return m, nil
+	}
+	if ev.sig == syscall.SIGCONT && m.echo {
+		m.echo = false // what ended reaper's own stop, and evResumed has dealt with
+		return m, nil
+	}
 	ev.from = ev.sig
 	if to, ok := m.cfg.Rewrite[ev.sig]; ok {
 		if to == 0 {
@@ -11,6 +21,18 @@ func (m machine) signalled(ev event) (machine, []action) {
 		}
 		ev.sig = to
 	}
+	return m.route(ev)
+}
+
+// cancelled asks for a stop as TERM does. No signal came, so none is rewritten:
+// where TERM is, the end of the context would be lost or have another meaning.
+func (m machine) cancelled(ev event) (machine, []action) {
+	ev.sig, ev.from = syscall.SIGTERM, syscall.SIGTERM
+	return m.route(ev)
+}
+
+// route aborts the start, or keeps the signal for the command, or forwards it.
+func (m machine) route(ev event) (machine, []action) {
 	switch m.state {
 	case down, starting:
 		if isStop(ev.sig) {
@@ -18,7 +40,7 @@ func (m machine) signalled(ev event) (machine, []action) {
 			m.result.Aborted = ev.sig
 			return m, tell(Event{Kind: StopAborted, Signal: ev.from})
 		}
-		m.queued = append(m.queued, ev)
+		m.queued = append(slices.Clip(m.queued), ev) // the old machine keeps its own
 	case up, delaying, stopping, killing:
 		return m.forward(ev)
 	case done:
@@ -30,10 +52,6 @@ func (m machine) signalled(ev event) (machine, []action) {
 func (m machine) forward(ev event) (machine, []action) {
 	if isStop(ev.sig) {
 		return m.stopRequest(ev)
-	}
-	if ev.sig == syscall.SIGCONT && m.echo {
-		m.echo = false // what ended reaper's own stop, and evResumed has dealt with
-		return m, nil
 	}
 	return m, []action{{kind: actSend, sig: ev.sig, from: ev.from}}
 }

@@ -64,7 +64,7 @@ func (l *loop) settle() {
 	l.exits, more, err = l.Kernel.Drain(l.exits[:0])
 	if err != nil {
 		l.tell(Event{Kind: CallFailed, Err: err})
-		return
+		more = true // nobody knows; what has been reaped before it counts all the same
 	}
 	for _, exit := range l.exits {
 		if exit.PID == l.m.pid {

@@ -15,22 +15,22 @@ func isStop(sig syscall.Signal) bool {
 func (m machine) stopRequest(ev event) (machine, []action) {
 	switch m.state {
 	case up:
-		m.request = ev.sig
+		m.request = ev
 		if m.cfg.StopDelay > 0 {
 			m.state, m.deadline = delaying, ev.now.Add(m.cfg.StopDelay)
-			return m, tell(Event{Kind: StopDelayed, PID: m.pid, Signal: ev.sig, After: m.cfg.StopDelay})
+			return m, tell(Event{Kind: StopDelayed, PID: m.pid, Signal: ev.from, After: m.cfg.StopDelay})
 		}
 		return m.sendStop(ev.now)
 	case delaying:
-		m.request = ev.sig
+		m.request = ev
 		return m.sendStop(ev.now)
 	case stopping:
 		if ev.sig == syscall.SIGQUIT { // asks for a core dump rather than for haste
 			return m, []action{{kind: actSend, sig: ev.sig, from: ev.from}}
 		}
-		return m.kill(Event{Kind: KillRequested, PID: m.pid, Signal: ev.sig})
+		return m.kill(Event{Kind: KillRequested, PID: m.pid, Signal: ev.from})
 	case killing:
-		return m, tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.sig})
+		return m, tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.from})
 	case down, starting, done:
 		// no command
 	}
@@ -42,7 +42,6 @@ func (m machine) expired(ev event) (machine, []action) {
 	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
 		return m, nil
 	}
-	m.deadline = time.Time{}
 	switch m.state {
 	case delaying:
 		return m.sendStop(ev.now)
@@ -55,7 +54,7 @@ func (m machine) expired(ev event) (machine, []action) {
 }
 
 func (m machine) sendStop(now time.Time) (machine, []action) {
-	sig := m.request
+	sig := m.request.sig
 	if m.cfg.StopSignal != 0 {
 		sig = m.cfg.StopSignal
 	}
@@ -63,9 +62,9 @@ func (m machine) sendStop(now time.Time) (machine, []action) {
 	if m.cfg.StopTimeout > 0 {
 		m.deadline = now.Add(m.cfg.StopTimeout)
 	}
-	acts := []action{{kind: actSend, sig: sig, from: m.request}}
+	acts := []action{{kind: actSend, sig: sig, from: m.request.from}}
 	if m.jobStopped { // it could not act on the signal before it is continued
-		acts = append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: m.request})
+		acts = append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: m.request.from})
 	}
 	return m, acts
 }

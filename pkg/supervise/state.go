@@ -26,10 +26,11 @@ type eventKind uint8
 const (
 	evBegin eventKind = iota
 	evStarted
-	evFailed   // the start failed
-	evSignal   // a signal came
-	evDeadline // the machine's deadline has passed
-	evStopped  // job control stopped the command
+	evFailed    // the start failed
+	evSignal    // a signal came
+	evCancelled // the context ended
+	evDeadline  // the machine's deadline has passed
+	evStopped   // job control stopped the command
 	evContinued
 	evResumed // reaper runs again after actSuspend
 	evExited  // the command ended
@@ -79,7 +80,7 @@ type machine struct {
 	deadline time.Time
 	// request is the stop request that waits while delaying, and asked for the
 	// stop while stopping.
-	request syscall.Signal
+	request event
 	// queued holds the signals that came before the command existed.
 	queued []event
 	// jobStopped: job control holds the command.
@@ -101,17 +102,17 @@ func (m machine) step(ev event) (machine, []action) {
 	case evStarted:
 		return m.started(ev)
 	case evFailed:
-		m.state = done
-		return m, nil
+		return m.failed()
 	case evSignal:
 		return m.signalled(ev)
+	case evCancelled:
+		return m.cancelled(ev)
 	case evDeadline:
 		return m.expired(ev)
 	case evStopped:
 		return m.jobStop(ev)
 	case evContinued:
-		m.jobStopped = false
-		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
+		return m.continued()
 	case evResumed:
 		return m.resume(ev)
 	case evExited:
@@ -139,7 +140,6 @@ func (m machine) started(ev event) (machine, []action) {
 		acts := tell(Event{Kind: CommandStarted, PID: m.pid})
 		for _, sig := range m.queued {
 			var more []action
-			sig.now = ev.now
 			m, more = m.forward(sig)
 			acts = append(acts, more...)
 		}
@@ -147,6 +147,27 @@ func (m machine) started(ev event) (machine, []action) {
 		return m, acts
 	case down, up, delaying, stopping, killing, done:
 		// nothing was being started
+	}
+	return m, nil
+}
+
+func (m machine) failed() (machine, []action) {
+	switch m.state {
+	case starting:
+		m.state, m.queued = done, nil
+	case down, up, delaying, stopping, killing, done:
+		// nothing was being started
+	}
+	return m, nil
+}
+
+func (m machine) continued() (machine, []action) {
+	switch m.state {
+	case up, delaying, stopping, killing:
+		m.jobStopped = false
+		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
+	case down, starting, done:
+		// no command
 	}
 	return m, nil
 }

@@ -27,8 +27,9 @@ type Supervisor struct {
 //
 // chld tells that something happened to a child; a capacity of 1 is enough, as
 // everything is drained whatever woke the loop. sigs should have room for a
-// burst. The end of ctx is a stop request by SIGTERM. An error means that no
-// command was started; it is that of [Config.Validate] or a [*reap.StartError].
+// burst. The end of ctx is a stop request by SIGTERM, whatever Config.Rewrite makes
+// of that. An error means that no command was started; it is that of
+// [Config.Validate] or a [*reap.StartError].
 func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Result, error) {
 	if err := s.Validate(); err != nil {
 		return Result{}, fmt.Errorf("check configuration: %w", err)
@@ -50,7 +51,7 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 			l.step(event{kind: evDeadline})
 		case <-cancelled:
 			cancelled = nil
-			l.signal(syscall.SIGTERM)
+			l.step(event{kind: evCancelled})
 		}
 		l.settle()
 	}
@@ -63,7 +64,7 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 func (s *Supervisor) start(ctx context.Context, l *loop, sigs <-chan os.Signal) error {
 	l.step(event{kind: evBegin})
 	if ctx.Err() != nil {
-		l.signal(syscall.SIGTERM)
+		l.step(event{kind: evCancelled})
 	}
 	for pending := true; pending; {
 		select {
@@ -84,5 +85,6 @@ func (s *Supervisor) start(ctx context.Context, l *loop, sigs <-chan os.Signal) 
 	}
 	l.command = pid
 	l.step(event{kind: evStarted, pid: pid})
+	l.settle() // some may have exited before there was a chld to tell it
 	return nil
 }

@@ -1,0 +1,170 @@
+package supervise
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// describe writes actions as "CommandStarted; send TERM; group CONT for TERM":
+// events by their kind and what they tell, what is sent by its signal, and the
+// one that it was sent for if that differs. An event whose PID is not pid shows it.
+func describe(acts []action, pid int) string {
+	words := make([]string, 0, len(acts))
+	for _, a := range acts {
+		if a.kind == actTell {
+			words = append(words, describeEvent(a.tell, pid))
+			continue
+		}
+		word := actionName(a.kind)
+		if a.sig != 0 {
+			word += " " + signalName(a.sig)
+		}
+		if a.from != 0 && a.from != a.sig {
+			word += " for " + signalName(a.from)
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, "; ")
+}
+
+func describeEvent(ev Event, pid int) string {
+	word := kindName(ev.Kind)
+	if ev.PID != pid {
+		word += fmt.Sprintf(" pid %d", ev.PID)
+	}
+	if ev.Name != "" {
+		word += " " + ev.Name
+	}
+	if ev.Signal != 0 {
+		word += " " + signalName(ev.Signal)
+	}
+	if ev.To != 0 && ev.To != ev.Signal {
+		word += " as " + signalName(ev.To)
+	}
+	if ev.After != 0 {
+		word += " " + ev.After.String()
+	}
+	if ev.Kind == CommandExited || ev.Kind == OrphanReaped {
+		word += " " + ev.Status.String()
+	}
+	if ev.Err != nil {
+		word += ": " + ev.Err.Error()
+	}
+	return word
+}
+
+// signalName is TERM for SIGTERM, and a number where there is no name.
+func signalName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return strings.TrimPrefix(name, "SIG")
+	}
+	return fmt.Sprint(int(sig))
+}
+
+// The names below are "" for what is no constant of the type. The switches list
+// every one, which the linter checks, so a new one cannot be left out of tests.
+
+func stateName(s state) string {
+	switch s {
+	case down:
+		return "down"
+	case starting:
+		return "starting"
+	case up:
+		return "up"
+	case delaying:
+		return "delaying"
+	case stopping:
+		return "stopping"
+	case killing:
+		return "killing"
+	case done:
+		return "done"
+	}
+	return ""
+}
+
+func eventName(k eventKind) string {
+	switch k {
+	case evBegin:
+		return "begin"
+	case evStarted:
+		return "started"
+	case evFailed:
+		return "failed"
+	case evSignal:
+		return "signal"
+	case evCancelled:
+		return "cancelled"
+	case evDeadline:
+		return "deadline"
+	case evStopped:
+		return "stopped"
+	case evContinued:
+		return "continued"
+	case evResumed:
+		return "resumed"
+	case evExited:
+		return "exited"
+	case evLost:
+		return "lost"
+	}
+	return ""
+}
+
+func actionName(k actionKind) string {
+	switch k {
+	case actSend:
+		return "send"
+	case actSendGroup:
+		return "group"
+	case actTakeTerminal:
+		return "take"
+	case actGiveTerminal:
+		return "give"
+	case actSuspend:
+		return "suspend"
+	case actTell:
+		return "tell"
+	}
+	return ""
+}
+
+func kindName(k EventKind) string {
+	switch k {
+	case CommandStarted:
+		return "CommandStarted"
+	case CommandExited:
+		return "CommandExited"
+	case CommandLost:
+		return "CommandLost"
+	case CommandStopped:
+		return "CommandStopped"
+	case CommandContinued:
+		return "CommandContinued"
+	case SignalSent:
+		return "SignalSent"
+	case SignalDropped:
+		return "SignalDropped"
+	case SignalMissed:
+		return "SignalMissed"
+	case StopDelayed:
+		return "StopDelayed"
+	case StopAborted:
+		return "StopAborted"
+	case KillTimeout:
+		return "KillTimeout"
+	case KillRequested:
+		return "KillRequested"
+	case Suspended:
+		return "Suspended"
+	case OrphanReaped:
+		return "OrphanReaped"
+	case CallFailed:
+		return "CallFailed"
+	}
+	return ""
+}

@@ -1,0 +1,340 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// stage is a Supervisor on a fake kernel in a synctest bubble, and what the
+// play needs: a test sends signals, lets processes exit and time pass, and looks
+// at what was called.
+type stage struct {
+	t          *testing.T
+	kernel     *fakeKernel
+	supervisor Supervisor
+	chld, sigs chan os.Signal
+	ctx        context.Context //nolint:containedctx // the one that Run gets
+	cancel     context.CancelFunc
+	begin      time.Time
+	told       []string // the events, by describeEvent
+	untold     []syscall.Signal
+	running    bool
+	done       chan struct{} // closed when Run has returned
+	result     Result
+	err        error
+}
+
+// onStage runs script in a bubble. The script calls run and end; in between time
+// stands still but for wait. The bubble fails the test if Run leaves a goroutine
+// behind, as everything in it must have ended.
+func onStage(t *testing.T, cfg Config, script func(*stage)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		if cfg.Args == nil {
+			cfg.Args = []string{"command"}
+		}
+		s := &stage{
+			t: t, chld: make(chan os.Signal, 1), sigs: make(chan os.Signal, 16),
+			begin: time.Now(), done: make(chan struct{}),
+		}
+		s.ctx, s.cancel = context.WithCancel(t.Context())
+		defer s.cancel()
+		s.kernel = &fakeKernel{stage: s, ends: map[syscall.Signal]bool{syscall.SIGKILL: true}}
+		s.supervisor = Supervisor{Config: cfg, Kernel: s.kernel, Untold: s.takeUntold, OnEvent: s.tell}
+		defer s.clear()
+		script(s)
+	})
+}
+
+// clear ends a Run that a test which failed has left behind, so that the bubble
+// tells what failed and not that it is there.
+func (s *stage) clear() {
+	if !s.running {
+		return
+	}
+	select {
+	case <-s.done:
+		return
+	default:
+	}
+	if !s.t.Failed() {
+		s.t.Error("the test ends before Run does")
+	}
+	s.exit(reap.Exit{PID: commandPID})
+}
+
+// run starts Run and returns when there is nothing left for it to do.
+func (s *stage) run() {
+	s.running = true
+	go func() {
+		defer close(s.done)
+		s.result, s.err = s.supervisor.Run(s.ctx, s.chld, s.sigs)
+	}()
+	synctest.Wait()
+}
+
+// end is the result of Run, which must have returned by now without an error.
+func (s *stage) end() Result {
+	s.t.Helper()
+	synctest.Wait()
+	select {
+	case <-s.done:
+	default:
+		s.t.Fatalf("Run has not returned; calls %q, events %q", s.kernel.calls, s.told)
+	}
+	if s.err != nil {
+		s.t.Fatalf("Run: %v", s.err)
+	}
+	return s.result
+}
+
+// goesOn fails the test if Run has returned.
+func (s *stage) goesOn() {
+	s.t.Helper()
+	synctest.Wait()
+	select {
+	case <-s.done:
+		s.t.Fatalf("Run has returned %+v, %v; calls %q, events %q", s.result, s.err, s.kernel.calls, s.told)
+	default:
+	}
+}
+
+// signal has signals arrive, and waits until they have been dealt with.
+func (s *stage) signal(sigs ...syscall.Signal) {
+	for _, sig := range sigs {
+		s.sigs <- sig
+	}
+	synctest.Wait()
+}
+
+// wait lets time pass.
+func (s *stage) wait(d time.Duration) {
+	s.kernel.exit() // for its lock: a timer that wakes Run does not order what the test did before
+	<-time.After(d)
+	synctest.Wait()
+}
+
+// exit has children exit, tells so once, and waits until that has been dealt with.
+func (s *stage) exit(exits ...reap.Exit) {
+	s.kernel.exit(exits...)
+	s.wake()
+}
+
+// wake is a SIGCHLD: one that comes before the last was taken merges with it.
+func (s *stage) wake() {
+	s.notify()
+	synctest.Wait()
+}
+
+func (s *stage) notify() {
+	select {
+	case s.chld <- syscall.SIGCHLD:
+	default:
+	}
+}
+
+func (s *stage) tell(ev Event) {
+	s.kernel.mu.Lock()
+	defer s.kernel.mu.Unlock()
+	s.told = append(s.told, describeEvent(ev, commandPID))
+}
+
+func (s *stage) takeUntold() []syscall.Signal {
+	s.kernel.mu.Lock()
+	defer s.kernel.mu.Unlock()
+	sigs := s.untold
+	s.untold = nil
+	return sigs
+}
+
+// wantCalls compares what has been asked of the kernel, each with its time.
+func (s *stage) wantCalls(want ...string) {
+	s.t.Helper()
+	if !slices.Equal(s.kernel.calls, want) {
+		s.t.Errorf("calls:\n got %q\nwant %q", s.kernel.calls, want)
+	}
+}
+
+// wantTold compares the events.
+func (s *stage) wantTold(want ...string) {
+	s.t.Helper()
+	if !slices.Equal(s.told, want) {
+		s.t.Errorf("events:\n got %q\nwant %q", s.told, want)
+	}
+}
+
+// fakeKernel is a system with one command, commandPID, in a group of its own,
+// and other children that exit when the test says so. The lock is there because
+// the test changes the process table while Run goes on, as a real one changes.
+type fakeKernel struct {
+	stage *stage
+
+	mu      sync.Mutex
+	calls   []string    // all but Drain, JobChange and Terminal
+	command bool        // it runs, or waits to be reaped
+	others  int         // children that live on
+	zombies []reap.Exit // in the order in which they exited
+	changes []jobChange // what JobChange has still to tell
+	asked   []string    // Drain and JobChange, if not nil
+
+	tty       Terminal
+	startErr  error
+	atStart   func()                  // while the command is being executed
+	atSuspend func()                  // while this process is stopped
+	ends      map[syscall.Signal]bool // the signals that end the command
+	refused   error                   // what sending to the command fails with
+	leftGroup bool                    // the command's group is empty
+	unhanded  error                   // what SetForeground fails with
+	drainErr  error                   // what Drain fails with, once
+	lenient   bool                    // the command was taken away, and Run cannot know
+}
+
+type jobChange struct {
+	state reap.JobState
+	sig   syscall.Signal
+}
+
+func (k *fakeKernel) exit(exits ...reap.Exit) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.zombies = append(k.zombies, exits...)
+}
+
+// call writes down a call; k is locked.
+func (k *fakeKernel) call(format string, args ...any) {
+	k.calls = append(k.calls, fmt.Sprintf("%v ", time.Since(k.stage.begin))+fmt.Sprintf(format, args...))
+}
+
+func (k *fakeKernel) Start(c *Config) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("start %s", c.Args[0])
+	if k.startErr != nil {
+		return 0, k.startErr
+	}
+	k.command = true
+	if k.atStart != nil {
+		k.atStart()
+	}
+	return commandPID, nil
+}
+
+func (k *fakeKernel) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ask("drain")
+	for _, exit := range k.zombies {
+		if exit.PID == commandPID {
+			k.command = false
+		}
+	}
+	exits = append(exits, k.zombies...)
+	k.zombies = nil
+	err := k.drainErr
+	k.drainErr = nil
+	return exits, err == nil && (k.command || k.others > 0), err
+}
+
+func (k *fakeKernel) Signal(pid int, sig syscall.Signal) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("signal %d %s", pid, signalName(sig))
+	if !k.mayGet(pid, sig) {
+		return false, nil
+	}
+	return k.deliver(sig)
+}
+
+func (k *fakeKernel) SignalGroup(pgid int, sig syscall.Signal) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("group %d %s", pgid, signalName(sig))
+	if !k.mayGet(pgid, sig) || k.leftGroup {
+		return false, nil
+	}
+	return k.deliver(sig)
+}
+
+// mayGet fails the test if what is signalled is not the command, or has been
+// reaped: the number may be somebody else's by then (pitfall 24).
+func (k *fakeKernel) mayGet(pid int, sig syscall.Signal) bool {
+	if k.lenient {
+		return false
+	}
+	if pid != commandPID || !k.command {
+		k.stage.t.Errorf("signal %d to %d, which is not the command or has been reaped", sig, pid)
+		return false
+	}
+	return true
+}
+
+// deliver ends the command if it is to end by sig. A zombie gets nothing and
+// counts as a process (pitfall 23).
+func (k *fakeKernel) deliver(sig syscall.Signal) (bool, error) {
+	if k.refused != nil {
+		return false, k.refused
+	}
+	isCommand := func(e reap.Exit) bool { return e.PID == commandPID }
+	if k.ends[sig] && !slices.ContainsFunc(k.zombies, isCommand) {
+		k.zombies = append(k.zombies, reap.Exit{PID: commandPID, Status: reap.SignalStatus(sig)})
+		k.stage.notify()
+	}
+	return true, nil
+}
+
+func (k *fakeKernel) JobChange(pid int) (reap.JobState, syscall.Signal) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ask("job")
+	if pid != commandPID || !k.command && !k.lenient {
+		k.stage.t.Errorf("JobChange(%d), which is not the command or has been reaped", pid)
+	}
+	if len(k.changes) == 0 {
+		return reap.JobUnchanged, 0
+	}
+	c := k.changes[0]
+	k.changes = k.changes[1:]
+	return c.state, c.sig
+}
+
+func (k *fakeKernel) ask(what string) {
+	if k.asked != nil {
+		k.asked = append(k.asked, what)
+	}
+}
+
+func (k *fakeKernel) Terminal() Terminal {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.tty
+}
+
+func (k *fakeKernel) SetForeground(pgid int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("foreground %d", pgid)
+	if k.unhanded != nil {
+		return k.unhanded
+	}
+	k.tty.Foreground = pgid
+	return nil
+}
+
+func (k *fakeKernel) StopSelf(sig syscall.Signal) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("stop self %s", signalName(sig))
+	if k.atSuspend != nil {
+		k.atSuspend()
+	}
+	return nil
+}

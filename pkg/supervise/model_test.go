@@ -1,0 +1,224 @@
+package supervise
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// The model test drives step through sequences of events that nobody thought
+// of. What a step wants done is compared with a reference that was written
+// apart from it, from what has happened instead of from states; and a witness
+// holds it against rules that are true of any sequence.
+//
+// A tape of bytes chooses the configuration and the events, also such as the
+// loop would never give, so the random test and the fuzzer share everything.
+
+// TestModel plays random tapes.
+func TestModel(t *testing.T) {
+	const tapes = 5000
+	seed := rand.Uint64()
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for i := range tapes {
+		tape := randomTape(rnd)
+		if err := play(tape); err != nil {
+			t.Fatalf("seed %d, tape %d: %v\nto try it again: f.Add(%#v) in FuzzStep", seed, i, err, tape)
+		}
+	}
+}
+
+// FuzzStep plays tapes that the fuzzer makes.
+func FuzzStep(f *testing.F) {
+	const now, late = 0, 255
+	f.Add([]byte{})
+	// Stop, stop timeout, exit.
+	f.Add([]byte{cfgTimeout, 0, opBegin, now, opStarted, now, opSignal, now, opDeadline, now, opEnd, late})
+	// Stop delay, a second request, a third, status lost.
+	f.Add([]byte{
+		cfgDelay | cfgTimeout, 0, opBegin, now, opStarted, now,
+		opSignal, now, opSignal | 3<<4, 1, opSignal, 1, opEnd | 1<<4, now,
+	})
+	// Signals before the start, of which one is rewritten.
+	f.Add([]byte{0, 1, opSignal | 7<<4, now, opBegin, now, opSignal | 8<<4, 1, opStarted, 2, opEnd, 3})
+	// Stopped by job control, continued, stopped again and asked to stop.
+	f.Add([]byte{
+		cfgTimeout, 0, opBegin, now, opStarted, now, opStopped | 1<<4, now, opResumed | 1<<4, 9,
+		opContinued, now, opStopped, now, opSignal, now, opEnd, now,
+	})
+	// The start fails; a stop request before it; a stop request that is none.
+	f.Add([]byte{0, 0, opBegin, now, opFailed, now, opSignal, now})
+	f.Add([]byte{0, 0, opSignal, now, opBegin, now, opStarted, now})
+	f.Add([]byte{cfgDelay, 2, opBegin, now, opStarted, now, opSignal, now, opCancelled, now, opDeadline, now})
+	f.Fuzz(func(t *testing.T, tape []byte) {
+		if err := play(tape); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// The tape: two bytes for the configuration, then two for each event. The low
+// half of its first byte is one of these, the high half the choice that this one
+// has; the second byte is the time that has passed, in tenths of a second.
+const (
+	opBegin = iota
+	opStarted
+	opFailed
+	opSignal     // the numbers up to opCancelled are signals too
+	opCancelled  = 8
+	opDeadline   = 9  // at the deadline, if there is one
+	opEarly      = 10 // a timer that fires whenever it likes
+	opStopped    = 11
+	opContinued  = 12
+	opResumed    = 13
+	opEnd        = 14 // opEnd+1 too
+	cfgDelay     = 1
+	cfgTimeout   = 2
+	cfgStopShift = 2
+)
+
+func configOf(a, b byte) *Config {
+	c := &Config{}
+	if a&cfgDelay != 0 {
+		c.StopDelay = 3 * time.Second
+	}
+	if a&cfgTimeout != 0 {
+		c.StopTimeout = 10 * time.Second
+	}
+	c.StopSignal = choose(a>>cfgStopShift, []syscall.Signal{0, 0, 0, syscall.SIGINT, syscall.SIGKILL, syscall.SIGUSR1})
+	c.Rewrite = choose(b, []map[syscall.Signal]syscall.Signal{
+		nil,
+		{syscall.SIGHUP: 0, syscall.SIGUSR1: syscall.SIGUSR2},
+		{syscall.SIGTERM: 0},
+		{syscall.SIGHUP: syscall.SIGTERM, syscall.SIGUSR1: syscall.SIGKILL},
+		{syscall.SIGTERM: syscall.SIGQUIT, syscall.SIGINT: 0},
+		{syscall.SIGTERM: syscall.SIGHUP, syscall.SIGHUP: syscall.SIGINT},
+		{syscall.SIGCONT: syscall.SIGHUP, syscall.SIGUSR2: syscall.SIGCONT},
+		{syscall.SIGCONT: 0, syscall.SIGQUIT: syscall.SIGTERM},
+	})
+	return c
+}
+
+func choose[T any](b byte, list []T) T { return list[int(b)%len(list)] }
+
+// eventOf makes an event of two bytes of the tape. now is when the last one was.
+func eventOf(a, b byte, now, deadline time.Time) event {
+	choice := a >> 4
+	ev := event{now: now.Add(time.Duration(b) * 100 * time.Millisecond)}
+	switch op := a & 15; op {
+	case opBegin:
+		ev.kind = evBegin
+	case opStarted:
+		ev.kind, ev.pid = evStarted, 100+int(choice)
+	case opFailed:
+		ev.kind = evFailed
+	case opCancelled:
+		ev.kind = evCancelled
+	case opDeadline, opEarly:
+		ev.kind = evDeadline
+		if op == opDeadline && deadline.After(now) {
+			ev.now = deadline
+		}
+	case opStopped:
+		ev.kind = evStopped
+		ev.sig = choose(choice, []syscall.Signal{syscall.SIGTSTP, syscall.SIGSTOP, syscall.SIGTTIN, syscall.SIGTTOU})
+		ev.terminal = terminalOf(b)
+	case opContinued:
+		ev.kind = evContinued
+	case opResumed:
+		ev.kind, ev.terminal = evResumed, terminalOf(b)
+	case opEnd, opEnd + 1:
+		ev.kind, ev.status = evExited, reap.ExitStatus(int(b))
+		ev.usage.User = time.Duration(b)
+		if choice == 1 {
+			ev.kind = evLost
+		}
+	default: // opSignal and what follows
+		ev.kind = evSignal
+		ev.sig = choose(choice, []syscall.Signal{
+			syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT, syscall.SIGINT,
+			syscall.SIGQUIT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
+			syscall.SIGCONT, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH, 34, 64,
+		})
+	}
+	return ev
+}
+
+func terminalOf(b byte) Terminal {
+	return Terminal{
+		Present:    b&7 != 7,
+		Foreground: choose(b, []int{ownGroup, 100, 101, 102, shellGroup}),
+		Own:        ownGroup,
+		Orphaned:   b&8 != 0,
+	}
+}
+
+// randomTape is one that mostly gets as far as a command that runs.
+func randomTape(rnd *rand.Rand) []byte {
+	noise := func(tape []byte, events int) []byte {
+		for range events {
+			advance := rnd.IntN(256)
+			if rnd.IntN(2) == 0 {
+				advance = 0
+			}
+			tape = append(tape, byte(rnd.IntN(256)), byte(advance))
+		}
+		return tape
+	}
+	early := func() int { return max(0, rnd.IntN(6)-3) }
+	tape := noise(nil, 1)
+	tape[1] = byte(rnd.IntN(256))
+	tape = noise(tape, early())
+	tape = append(tape, opBegin, 0)
+	tape = noise(tape, early())
+	tape = append(tape, opStarted|byte(rnd.IntN(3))<<4, 0)
+	return noise(tape, rnd.IntN(30))
+}
+
+// play runs a tape and tells the first thing that is wrong, with all that led to it.
+func play(tape []byte) error {
+	if len(tape) < 2 {
+		return nil
+	}
+	cfg := configOf(tape[0], tape[1])
+	m := machine{cfg: cfg}
+	w := witness{cfg: cfg}
+	ref := reference{cfg: cfg}
+	now := epoch()
+	var history []event
+	for tape = tape[2:]; len(tape) >= 2; tape = tape[2:] {
+		ev := eventOf(tape[0], tape[1], now, m.deadline)
+		now = ev.now
+		history = append(history, ev)
+		next, acts := m.step(ev)
+		err := w.check(m, ev, next, acts)
+		if want := ref.sees(ev); err == nil {
+			err = ref.agrees(want, next, acts)
+		}
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, retell(cfg, history))
+		}
+		m = next
+	}
+	return nil
+}
+
+// retell writes down a sequence of events and what the machine made of it.
+func retell(cfg *Config, history []event) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "with delay %v, timeout %v, stop signal %d, rewrite %v\n",
+		cfg.StopDelay, cfg.StopTimeout, cfg.StopSignal, cfg.Rewrite)
+	m := machine{cfg: cfg}
+	for _, ev := range history {
+		var acts []action
+		pid := m.pid
+		m, acts = m.step(ev)
+		fmt.Fprintf(&b, "%8v %-9s %-5s -> %-8s %s\n",
+			ev.now.Sub(epoch()), eventName(ev.kind), signalName(ev.sig), stateName(m.state), describe(acts, max(pid, m.pid)))
+	}
+	return b.String()
+}

@@ -1,0 +1,214 @@
+package supervise
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// reference tells what step must want done.
+type reference struct {
+	cfg     *Config
+	begun   bool
+	pid     int // 0 before the start
+	over    bool
+	aborted syscall.Signal
+	ended   *event  // how it ended, with a status
+	waiting []heard // before the start
+
+	last       heard // the stop request that counts
+	asked      bool
+	delayEnds  time.Time
+	stopSent   bool
+	killAt     time.Time
+	killSent   bool
+	held       bool // by job control
+	asleep     bool // reaper stopped itself
+	ownConting bool // the signal that woke it is still to come
+}
+
+// heard is a signal as it came and as it is to be sent.
+type heard struct{ came, sig syscall.Signal }
+
+func (r *reference) running() bool { return r.pid != 0 && !r.over }
+
+func (r *reference) agrees(want []string, m machine, acts []action) error {
+	acts = slices.DeleteFunc(slices.Clone(acts), func(a action) bool { return a.kind == actTell })
+	if got, want := describe(acts, 0), strings.Join(want, "; "); got != want {
+		return fmt.Errorf("wants done: %q, the reference wants %q", got, want)
+	}
+	deadline := r.delayEnds
+	if r.stopSent {
+		deadline = r.killAt
+	}
+	if r.killSent || r.over {
+		deadline = time.Time{}
+	}
+	if !m.deadline.Equal(deadline) {
+		return fmt.Errorf("deadline %v, the reference has %v", m.deadline, deadline)
+	}
+	if (m.state == done) != r.over {
+		return fmt.Errorf("state %s, the reference is over: %v", stateName(m.state), r.over)
+	}
+	result := Result{PID: r.pid, Aborted: r.aborted, Lost: r.pid != 0 && r.over && r.ended == nil}
+	if r.ended != nil {
+		result.Status, result.Usage = r.ended.status, r.ended.usage
+	}
+	if m.result != result {
+		return fmt.Errorf("result %+v, the reference has %+v", m.result, result)
+	}
+	return nil
+}
+
+func (r *reference) sees(ev event) []string {
+	switch ev.kind {
+	case evBegin:
+		r.begun = true
+	case evStarted:
+		return r.starts(ev)
+	case evFailed:
+		r.over = r.over || r.begun && r.pid == 0
+	case evSignal:
+		return r.hears(ev)
+	case evCancelled:
+		return r.takes(heard{syscall.SIGTERM, syscall.SIGTERM}, ev.now)
+	case evDeadline:
+		if r.running() && r.asked && !r.stopSent && !ev.now.Before(r.delayEnds) {
+			return r.stops(ev.now)
+		}
+		if r.running() && !r.killAt.IsZero() && !r.killSent && !ev.now.Before(r.killAt) {
+			return r.kills(0)
+		}
+	case evStopped:
+		return r.sleeps(ev)
+	case evContinued:
+		r.held = false
+	case evResumed:
+		return r.wakes(ev)
+	case evExited:
+		if r.running() {
+			r.over, r.ended = true, &ev
+		}
+	case evLost:
+		r.over = r.over || r.running()
+	}
+	return nil
+}
+
+func (r *reference) starts(ev event) (want []string) {
+	if !r.begun || r.over || r.pid != 0 {
+		return nil
+	}
+	r.pid = ev.pid
+	for _, h := range r.waiting {
+		want = append(want, r.takes(h, ev.now)...)
+	}
+	return want
+}
+
+func (r *reference) hears(ev event) []string {
+	if ev.sig == syscall.SIGCONT && r.ownConting {
+		r.ownConting = false
+		return nil
+	}
+	h := heard{ev.sig, ev.sig}
+	if to, ok := r.cfg.Rewrite[ev.sig]; ok {
+		if h.sig = to; to == 0 {
+			return nil
+		}
+	}
+	return r.takes(h, ev.now)
+}
+
+func (r *reference) takes(h heard, now time.Time) []string {
+	stop := h.sig == syscall.SIGTERM || h.sig == syscall.SIGINT || h.sig == syscall.SIGQUIT
+	switch {
+	case r.over:
+		return nil
+	case r.pid == 0 && stop:
+		r.over, r.aborted = true, h.sig
+		return nil
+	case r.pid == 0:
+		r.waiting = append(r.waiting, h)
+		return nil
+	case !stop:
+		return []string{sent("send", h.sig, h.came)}
+	case !r.asked && r.cfg.StopDelay > 0:
+		r.asked, r.last, r.delayEnds = true, h, now.Add(r.cfg.StopDelay)
+		return nil
+	case !r.stopSent:
+		r.asked, r.last = true, h
+		return r.stops(now)
+	case r.killSent:
+		return nil
+	case h.sig == syscall.SIGQUIT:
+		return []string{sent("send", h.sig, h.came)}
+	default:
+		return r.kills(h.came)
+	}
+}
+
+func (r *reference) stops(now time.Time) []string {
+	r.stopSent = true
+	if r.cfg.StopTimeout > 0 {
+		r.killAt = now.Add(r.cfg.StopTimeout)
+	}
+	sig := r.last.sig
+	if r.cfg.StopSignal != 0 {
+		sig = r.cfg.StopSignal
+	}
+	want := []string{sent("send", sig, r.last.came)}
+	if r.held {
+		want = append(want, sent("group", syscall.SIGCONT, r.last.came))
+	}
+	return want
+}
+
+func (r *reference) kills(came syscall.Signal) []string {
+	r.killSent = true
+	return []string{sent("send", syscall.SIGKILL, came)}
+}
+
+func (r *reference) sleeps(ev event) []string {
+	tty := ev.terminal
+	if !r.running() {
+		return nil
+	}
+	r.held = true
+	reading := ev.sig == syscall.SIGTTIN || ev.sig == syscall.SIGTTOU
+	switch {
+	case !tty.Present:
+		return nil
+	case reading && tty.Foreground == tty.Own:
+		return []string{"give", sent("group", syscall.SIGCONT, ev.sig)}
+	case tty.Orphaned && ev.sig == syscall.SIGTSTP:
+		return []string{sent("group", syscall.SIGCONT, ev.sig)}
+	case tty.Orphaned:
+		return nil
+	}
+	r.asleep, r.ownConting = true, false
+	if tty.Foreground == r.pid {
+		return []string{"take", "suspend " + signalName(ev.sig)}
+	}
+	return []string{"suspend " + signalName(ev.sig)}
+}
+
+func (r *reference) wakes(ev event) []string {
+	if !r.running() || !r.asleep {
+		return nil
+	}
+	r.asleep, r.ownConting = false, true
+	if ev.terminal.Present && ev.terminal.Foreground == ev.terminal.Own {
+		return []string{"give", "group CONT"}
+	}
+	return []string{"group CONT"}
+}
+
+func sent(how string, sig, came syscall.Signal) string {
+	if came == 0 || came == sig {
+		return how + " " + signalName(sig)
+	}
+	return how + " " + signalName(sig) + " for " + signalName(came)
+}

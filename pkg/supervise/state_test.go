@@ -1,0 +1,330 @@
+package supervise
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+const (
+	commandPID = 42
+	ownGroup   = 7
+	shellGroup = 5
+)
+
+// TestStep is the specification of the machine: what each event does in each
+// state. The machine in state s is what at(s) makes of patient; an action is
+// written as describe writes it.
+func TestStep(t *testing.T) {
+	const sec = time.Second
+	patient := &Config{StopDelay: 3 * sec, StopTimeout: 10 * sec}
+	hasty := &Config{}
+	at := func(s state) machine { return machineIn(s, patient) }
+	with := func(s state, c *Config) machine { return machineIn(s, c) }
+	rewriting := func(from, to syscall.Signal) *Config {
+		return &Config{Rewrite: map[syscall.Signal]syscall.Signal{from: to}}
+	}
+	held := func(s state) machine { // pitfall 42: stopped by job control
+		m := at(s)
+		m.jobStopped = true
+		return m
+	}
+	suspended := func(s state) machine {
+		m := at(s)
+		m.jobStopped, m.suspended = true, true
+		return m
+	}
+	echoing := func(c *Config) machine {
+		m := machineIn(up, c)
+		m.echo = true
+		return m
+	}
+
+	begin, failed := event{kind: evBegin}, event{kind: evFailed}
+	started := event{kind: evStarted, pid: commandPID}
+	cancelled := event{kind: evCancelled}
+	continued := event{kind: evContinued}
+	exited := event{kind: evExited, status: reap.ExitStatus(3)}
+	lost := event{kind: evLost}
+	stopped := func(sig syscall.Signal, tty Terminal) event {
+		return event{kind: evStopped, sig: sig, terminal: tty}
+	}
+	resumed := func(tty Terminal) event { return event{kind: evResumed, terminal: tty} }
+
+	none := Terminal{}
+	theirs := Terminal{Present: true, Foreground: commandPID, Own: ownGroup} // the command has it
+	ours := Terminal{Present: true, Foreground: ownGroup, Own: ownGroup}
+	away := Terminal{Present: true, Foreground: shellGroup, Own: ownGroup} // the shell has it
+	orphaned := Terminal{Present: true, Foreground: commandPID, Own: ownGroup, Orphaned: true}
+
+	tests := []struct {
+		from machine
+		ev   event
+		to   state
+		left time.Duration // until the deadline, 0 if there is none
+		acts string
+	}{
+		{at(down), begin, starting, 0, ""},
+		{at(starting), begin, starting, 0, ""},
+		{at(up), begin, up, 0, ""},
+		{at(delaying), begin, delaying, 3 * sec, ""},
+		{at(stopping), begin, stopping, 10 * sec, ""},
+		{at(killing), begin, killing, 0, ""},
+		{at(done), begin, done, 0, ""},
+
+		{at(down), started, down, 0, ""},
+		{at(starting), started, up, 0, "CommandStarted"},
+		{at(up), started, up, 0, ""},
+		{at(delaying), started, delaying, 3 * sec, ""},
+		{at(stopping), started, stopping, 10 * sec, ""},
+		{at(killing), started, killing, 0, ""},
+		{at(done), started, done, 0, ""},
+
+		{at(down), failed, down, 0, ""},
+		{at(starting), failed, done, 0, ""},
+		{at(up), failed, up, 0, ""},
+		{at(delaying), failed, delaying, 3 * sec, ""},
+		{at(stopping), failed, stopping, 10 * sec, ""},
+		{at(killing), failed, killing, 0, ""},
+		{at(done), failed, done, 0, ""},
+
+		// A signal that asks for nothing special.
+		{at(down), came(syscall.SIGHUP), down, 0, ""},
+		{at(starting), came(syscall.SIGHUP), starting, 0, ""},
+		{at(up), came(syscall.SIGHUP), up, 0, "send HUP"},
+		{at(delaying), came(syscall.SIGHUP), delaying, 3 * sec, "send HUP"},
+		{at(stopping), came(syscall.SIGHUP), stopping, 10 * sec, "send HUP"},
+		{at(killing), came(syscall.SIGHUP), killing, 0, "send HUP"},
+		{at(done), came(syscall.SIGHUP), done, 0, ""},
+		{at(up), came(syscall.SIGCONT), up, 0, "send CONT"},
+		{at(up), came(syscall.SIGURG), up, 0, "send URG"},
+		{at(up), came(34), up, 0, "send 34"},
+		{at(up), came(64), up, 0, "send 64"},
+
+		// A stop request, before there is a command (pitfall 3).
+		{at(down), came(syscall.SIGTERM), done, 0, "StopAborted TERM"},
+		{at(starting), came(syscall.SIGTERM), done, 0, "StopAborted TERM"},
+		{at(starting), came(syscall.SIGINT), done, 0, "StopAborted INT"},
+		{at(starting), came(syscall.SIGQUIT), done, 0, "StopAborted QUIT"},
+		{with(starting, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), done, 0, "StopAborted HUP"},
+		{with(starting, rewriting(syscall.SIGTERM, syscall.SIGHUP)), came(syscall.SIGTERM), starting, 0, ""},
+		{with(starting, rewriting(syscall.SIGTERM, 0)), came(syscall.SIGTERM), starting, 0, "SignalDropped TERM"},
+
+		// A stop request, the first.
+		{at(up), came(syscall.SIGTERM), delaying, 3 * sec, "StopDelayed TERM 3s"},
+		{at(up), came(syscall.SIGQUIT), delaying, 3 * sec, "StopDelayed QUIT 3s"},
+		{with(up, hasty), came(syscall.SIGTERM), stopping, 0, "send TERM"},
+		{with(up, hasty), came(syscall.SIGINT), stopping, 0, "send INT"},
+		{with(up, hasty), came(syscall.SIGQUIT), stopping, 0, "send QUIT"},
+		{with(up, &Config{StopTimeout: 9 * sec}), came(syscall.SIGINT), stopping, 9 * sec, "send INT"},
+		{with(up, &Config{StopSignal: syscall.SIGQUIT}), came(syscall.SIGTERM), stopping, 0, "send QUIT for TERM"},
+
+		// The second, and those after it.
+		{at(delaying), came(syscall.SIGINT), stopping, 10 * sec, "send INT"},
+		{at(delaying), came(syscall.SIGQUIT), stopping, 10 * sec, "send QUIT"},
+		{with(delaying, &Config{StopDelay: sec}), came(syscall.SIGTERM), stopping, 0, "send TERM"},
+		{at(stopping), came(syscall.SIGTERM), killing, 0, "KillRequested TERM; send KILL for TERM"},
+		{at(stopping), came(syscall.SIGINT), killing, 0, "KillRequested INT; send KILL for INT"},
+		{at(stopping), came(syscall.SIGQUIT), stopping, 10 * sec, "send QUIT"},
+		{at(killing), came(syscall.SIGTERM), killing, 0, "SignalDropped TERM"},
+		{at(killing), came(syscall.SIGQUIT), killing, 0, "SignalDropped QUIT"},
+		{at(done), came(syscall.SIGTERM), done, 0, ""},
+
+		// Rewriting comes first; what is told is the signal that came.
+		{with(up, rewriting(syscall.SIGHUP, syscall.SIGUSR1)), came(syscall.SIGHUP), up, 0, "send USR1 for HUP"},
+		{with(up, rewriting(syscall.SIGHUP, 0)), came(syscall.SIGHUP), up, 0, "SignalDropped HUP"},
+		{with(done, rewriting(syscall.SIGHUP, 0)), came(syscall.SIGHUP), done, 0, ""},
+		{with(up, rewriting(syscall.SIGTERM, syscall.SIGHUP)), came(syscall.SIGTERM), up, 0, "send HUP for TERM"},
+		{with(up, rewriting(syscall.SIGTERM, 0)), came(syscall.SIGTERM), up, 0, "SignalDropped TERM"},
+		{with(up, rewriting(syscall.SIGTERM, syscall.SIGQUIT)), came(syscall.SIGTERM), stopping, 0, "send QUIT for TERM"},
+		{with(up, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), stopping, 0, "send TERM for HUP"},
+		{with(stopping, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), killing, 0, "KillRequested HUP; send KILL for HUP"},
+		{with(killing, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), killing, 0, "SignalDropped HUP"},
+
+		// The end of the context is a stop request that no rewriting can take away.
+		{at(down), cancelled, done, 0, "StopAborted TERM"},
+		{at(starting), cancelled, done, 0, "StopAborted TERM"},
+		{at(up), cancelled, delaying, 3 * sec, "StopDelayed TERM 3s"},
+		{at(delaying), cancelled, stopping, 10 * sec, "send TERM"},
+		{at(stopping), cancelled, killing, 0, "KillRequested TERM; send KILL for TERM"},
+		{at(killing), cancelled, killing, 0, "SignalDropped TERM"},
+		{at(done), cancelled, done, 0, ""},
+		{with(up, rewriting(syscall.SIGTERM, 0)), cancelled, stopping, 0, "send TERM"},
+		{with(up, rewriting(syscall.SIGTERM, syscall.SIGHUP)), cancelled, stopping, 0, "send TERM"},
+
+		{at(down), reached(99 * sec), down, 0, ""},
+		{at(starting), reached(99 * sec), starting, 0, ""},
+		{at(up), reached(99 * sec), up, 0, ""},
+		{at(delaying), reached(3 * sec), stopping, 10 * sec, "send TERM"},
+		{at(delaying), reached(3*sec - 1), delaying, 1, ""},
+		{at(stopping), reached(10 * sec), killing, 0, "KillTimeout 10s; send KILL"},
+		{at(stopping), reached(10*sec - 1), stopping, 1, ""},
+		{with(stopping, hasty), reached(99 * sec), stopping, 0, ""},
+		{at(killing), reached(99 * sec), killing, 0, ""},
+		{at(done), reached(99 * sec), done, 0, ""},
+
+		{at(down), stopped(syscall.SIGTSTP, theirs), down, 0, ""},
+		{at(starting), stopped(syscall.SIGTSTP, theirs), starting, 0, ""},
+		{at(up), stopped(syscall.SIGTSTP, theirs), up, 0, "CommandStopped TSTP; take; Suspended TSTP; suspend TSTP"},
+		{at(delaying), stopped(syscall.SIGTSTP, theirs), delaying, 3 * sec, "CommandStopped TSTP; take; Suspended TSTP; suspend TSTP"},
+		{at(stopping), stopped(syscall.SIGTSTP, theirs), stopping, 10 * sec, "CommandStopped TSTP; take; Suspended TSTP; suspend TSTP"},
+		{at(killing), stopped(syscall.SIGTSTP, theirs), killing, 0, "CommandStopped TSTP; take; Suspended TSTP; suspend TSTP"},
+		{at(done), stopped(syscall.SIGTSTP, theirs), done, 0, ""},
+		{at(up), stopped(syscall.SIGSTOP, none), up, 0, "CommandStopped STOP"},
+		{at(up), stopped(syscall.SIGSTOP, theirs), up, 0, "CommandStopped STOP; take; Suspended STOP; suspend STOP"},
+		{at(up), stopped(syscall.SIGTTIN, ours), up, 0, "CommandStopped TTIN; give; group CONT for TTIN"},
+		{at(up), stopped(syscall.SIGTTOU, ours), up, 0, "CommandStopped TTOU; give; group CONT for TTOU"},
+		{at(up), stopped(syscall.SIGTTIN, away), up, 0, "CommandStopped TTIN; Suspended TTIN; suspend TTIN"}, // pitfall 58
+		{at(up), stopped(syscall.SIGTSTP, ours), up, 0, "CommandStopped TSTP; Suspended TSTP; suspend TSTP"}, // pitfall 44
+		{at(up), stopped(syscall.SIGTSTP, orphaned), up, 0, "CommandStopped TSTP; group CONT for TSTP"},      // pitfall 28
+		{at(up), stopped(syscall.SIGSTOP, orphaned), up, 0, "CommandStopped STOP"},
+
+		{at(down), continued, down, 0, ""},
+		{at(starting), continued, starting, 0, ""},
+		{held(up), continued, up, 0, "CommandContinued"},
+		{held(delaying), continued, delaying, 3 * sec, "CommandContinued"},
+		{held(stopping), continued, stopping, 10 * sec, "CommandContinued"},
+		{held(killing), continued, killing, 0, "CommandContinued"},
+		{at(done), continued, done, 0, ""},
+
+		// What a stopped command gets, it cannot act on (pitfall 42).
+		{held(delaying), came(syscall.SIGTERM), stopping, 10 * sec, "send TERM; group CONT for TERM"},
+		{held(delaying), reached(3 * sec), stopping, 10 * sec, "send TERM; group CONT for TERM"},
+		{held(stopping), reached(10 * sec), killing, 0, "KillTimeout 10s; send KILL"},
+		{held(up), came(syscall.SIGHUP), up, 0, "send HUP"},
+
+		{at(down), resumed(ours), down, 0, ""},
+		{at(starting), resumed(ours), starting, 0, ""},
+		{suspended(up), resumed(ours), up, 0, "give; group CONT"}, // after fg
+		{suspended(up), resumed(away), up, 0, "group CONT"},       // after bg
+		{suspended(up), resumed(none), up, 0, "group CONT"},
+		{suspended(delaying), resumed(ours), delaying, 3 * sec, "give; group CONT"},
+		{suspended(stopping), resumed(ours), stopping, 10 * sec, "give; group CONT"},
+		{suspended(killing), resumed(ours), killing, 0, "give; group CONT"},
+		{at(up), resumed(ours), up, 0, ""},
+		{at(done), resumed(ours), done, 0, ""},
+		{echoing(hasty), came(syscall.SIGCONT), up, 0, ""},
+		{echoing(rewriting(syscall.SIGCONT, syscall.SIGHUP)), came(syscall.SIGCONT), up, 0, ""},
+		{echoing(rewriting(syscall.SIGUSR1, syscall.SIGCONT)), came(syscall.SIGUSR1), up, 0, "send CONT for USR1"},
+
+		{at(down), exited, down, 0, ""},
+		{at(starting), exited, starting, 0, ""},
+		{at(up), exited, done, 0, "CommandExited exit 3"},
+		{at(delaying), exited, done, 0, "CommandExited exit 3"},
+		{at(stopping), exited, done, 0, "CommandExited exit 3"},
+		{at(killing), exited, done, 0, "CommandExited exit 3"},
+		{suspended(up), exited, done, 0, "CommandExited exit 3"},
+		{at(done), exited, done, 0, ""},
+
+		{at(down), lost, down, 0, ""},
+		{at(starting), lost, starting, 0, ""},
+		{at(up), lost, done, 0, "CommandLost"},
+		{at(delaying), lost, done, 0, "CommandLost"},
+		{at(stopping), lost, done, 0, "CommandLost"},
+		{at(killing), lost, done, 0, "CommandLost"},
+		{at(done), lost, done, 0, ""},
+	}
+
+	seen := make(map[string]bool)
+	for _, tt := range tests {
+		name := stateName(tt.from.state) + " " + eventName(tt.ev.kind)
+		seen[name] = true
+		if tt.ev.now.IsZero() {
+			tt.ev.now = epoch()
+		}
+		m, acts := tt.from.step(tt.ev)
+		var left time.Duration
+		if !m.deadline.IsZero() {
+			left = m.deadline.Sub(tt.ev.now)
+		}
+		got := fmt.Sprintf("%s, %v left, do %q", stateName(m.state), left, describe(acts, max(tt.from.pid, m.pid)))
+		want := fmt.Sprintf("%s, %v left, do %q", stateName(tt.to), tt.left, tt.acts)
+		if got != want {
+			t.Errorf("%s %s:\n got %s\nwant %s", name, signalName(tt.ev.sig), got, want)
+		}
+	}
+	for s := down; stateName(s) != ""; s++ {
+		for k := evBegin; eventName(k) != ""; k++ {
+			if name := stateName(s) + " " + eventName(k); !seen[name] {
+				t.Errorf("no case for %s", name)
+			}
+		}
+	}
+}
+
+// What came before the command existed is sent when it does, in its order.
+func TestStepQueue(t *testing.T) {
+	cfg := &Config{Rewrite: map[syscall.Signal]syscall.Signal{syscall.SIGUSR1: syscall.SIGUSR2, syscall.SIGWINCH: 0}}
+	m := machine{cfg: cfg}
+	var acts []action
+	for _, ev := range []event{
+		came(syscall.SIGHUP),
+		{kind: evBegin},
+		came(syscall.SIGUSR1),
+		came(syscall.SIGWINCH),
+		came(syscall.SIGALRM),
+		{kind: evStarted, pid: commandPID},
+	} {
+		m, acts = m.step(ev)
+	}
+	if got, want := describe(acts, commandPID), "CommandStarted; send HUP; send USR2 for USR1; send ALRM"; got != want {
+		t.Errorf("started with signals waiting: %q, want %q", got, want)
+	}
+}
+
+// The result tells how it ended, and only that.
+func TestStepResult(t *testing.T) {
+	usage := reap.Usage{User: time.Second, MaxRSS: 4096}
+	begin, started := event{kind: evBegin}, event{kind: evStarted, pid: commandPID}
+	exited := event{kind: evExited, status: reap.ExitStatus(3), usage: usage}
+	for _, tt := range []struct {
+		name   string
+		events []event
+		want   Result
+	}{
+		{"exited", []event{begin, started, exited}, Result{PID: commandPID, Status: reap.ExitStatus(3), Usage: usage}},
+		{"stopped and exited", []event{begin, started, came(syscall.SIGTERM), exited}, Result{PID: commandPID, Status: reap.ExitStatus(3), Usage: usage}},
+		{"lost", []event{begin, started, {kind: evLost}}, Result{PID: commandPID, Lost: true}},
+		{"aborted", []event{begin, came(syscall.SIGINT), started, exited}, Result{Aborted: syscall.SIGINT}},
+		{"failed", []event{begin, {kind: evFailed}, exited}, Result{}},
+		{"ended twice", []event{begin, started, {kind: evLost}, exited}, Result{PID: commandPID, Lost: true}},
+	} {
+		m := machine{cfg: &Config{}}
+		for _, ev := range tt.events {
+			m, _ = m.step(ev)
+		}
+		if m.state != done || m.result != tt.want {
+			t.Errorf("%s: %s with %+v, want %+v", tt.name, stateName(m.state), m.result, tt.want)
+		}
+	}
+}
+
+// machineIn is a machine that has come to a state by the usual way, asked to
+// stop by TERM at the epoch where it has been asked.
+func machineIn(s state, cfg *Config) machine {
+	m := machine{cfg: cfg, state: s}
+	switch s {
+	case down, starting, done:
+		return m
+	case up, killing:
+	case delaying:
+		m.deadline = epoch().Add(cfg.StopDelay)
+		m.request = event{sig: syscall.SIGTERM, from: syscall.SIGTERM}
+	case stopping:
+		if cfg.StopTimeout > 0 {
+			m.deadline = epoch().Add(cfg.StopTimeout)
+		}
+		m.request = event{sig: syscall.SIGTERM, from: syscall.SIGTERM}
+	}
+	m.pid, m.result.PID = commandPID, commandPID
+	return m
+}
+
+func epoch() time.Time { return time.Unix(1_000_000_000, 0) }
+
+func came(sig syscall.Signal) event { return event{kind: evSignal, sig: sig, now: epoch()} }
+
+func reached(after time.Duration) event { return event{kind: evDeadline, now: epoch().Add(after)} }
