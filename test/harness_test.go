@@ -173,7 +173,8 @@ func launchProgram(t *testing.T, at place, prepare func(*exec.Cmd), program stri
 	t.Helper()
 	at.need(t)
 	cmd := exec.Command(program, args...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	// In a session of its own: the terminal of whoever runs the tests is not ours.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	at.set(cmd.SysProcAttr)
 	s := &session{t: t, cmd: cmd}
 	stdinRead, stdinWrite := pipe(t)

@@ -58,24 +58,45 @@ func (t *Terminal) SetForeground(pgid int) error {
 	return nil
 }
 
-// StopSelf stops the calling process as sig would have done by default, and
-// returns when it is continued. The kernel does not stop a process for the
-// terminal's stop signals if nobody could continue it, that is if its group is
-// orphaned or if it is PID 1 (signal(7), setpgid(2)): then it returns at once.
+// StopGroup stops the process group of the caller as sig, one of the terminal's
+// stop signals, does by default, and returns when the caller is continued. For
+// SIGSTOP it takes SIGTSTP. The kernel stops nobody whom nobody could continue,
+// that is if the group is orphaned, and no PID 1 (signal(7), setpgid(2)): then it
+// returns at once.
 //
-// Another SIGTSTP, SIGTTIN or SIGTTOU that comes meanwhile has the same effect.
-func StopSelf(sig syscall.Signal) error {
+// Why the group: a shell takes a job for stopped when each of its processes is,
+// and the caller may be one of a pipeline, or the child of a script.
+func StopGroup(sig syscall.Signal) error {
+	if sig == unix.SIGSTOP {
+		sig = unix.SIGTSTP
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if sig != unix.SIGSTOP {
-		var dfl, before sigactionRaw
-		if err := rtSigaction(sig, &dfl, &before); err != nil {
-			return fmt.Errorf("reset signal %d: %w", int(sig), err)
-		}
-		defer rtSigaction(sig, &before, nil) //nolint:errcheck // it could be read, so it can be written
+	ignore, dfl, before := sigactionRaw{[4]uint64{1}}, sigactionRaw{}, sigactionRaw{}
+	if err := rtSigaction(sig, &ignore, &before); err != nil {
+		return fmt.Errorf("ignore signal %d: %w", int(sig), err)
 	}
+	defer rtSigaction(sig, &before, nil) //nolint:errcheck // it could be read, so it can be written
+	groupErr := unix.Kill(0, sig)
+	if err := rtSigaction(sig, &dfl, nil); err != nil {
+		return fmt.Errorf("reset signal %d: %w", int(sig), err)
+	}
+	// To this thread, which so stops before the call returns: were it to the
+	// process, another thread could take it later, when the handler is back.
 	if err := unix.Tgkill(os.Getpid(), unix.Gettid(), sig); err != nil {
 		return fmt.Errorf("stop by signal %d: %w", int(sig), err)
+	}
+	if groupErr != nil {
+		return fmt.Errorf("stop own group by signal %d: %w", int(sig), groupErr)
+	}
+	return nil
+}
+
+// ContinueGroup continues the process group of the caller. The caller gets the
+// SIGCONT as well.
+func ContinueGroup() error {
+	if err := unix.Kill(0, unix.SIGCONT); err != nil {
+		return fmt.Errorf("continue own group: %w", err)
 	}
 	return nil
 }
@@ -96,7 +117,7 @@ func GroupOrphaned() bool {
 // sigactionRaw is the kernel's struct sigaction on the machines where SA_RESTORER
 // has a field, and large enough for the others.
 type sigactionRaw struct {
-	_ [4]uint64
+	words [4]uint64 // the first is the action
 }
 
 func rtSigaction(sig syscall.Signal, act, old *sigactionRaw) error {

@@ -58,8 +58,11 @@ func (t *Terminal) Foreground() int { return 0 }
 // SetForeground works on Linux alone.
 func (t *Terminal) SetForeground(int) error { return ErrUnsupported }
 
-// StopSelf works on Linux alone.
-func StopSelf(syscall.Signal) error { return ErrUnsupported }
+// StopGroup works on Linux alone.
+func StopGroup(syscall.Signal) error { return ErrUnsupported }
+
+// ContinueGroup works on Linux alone.
+func ContinueGroup() error { return ErrUnsupported }
 
 // GroupOrphaned works on Linux alone.
 func GroupOrphaned() bool { return true }

@@ -127,6 +127,8 @@ func actionName(k actionKind) string {
 		return "give"
 	case actSuspend:
 		return "suspend"
+	case actContinueOwn:
+		return "continue own"
 	case actTell:
 		return "tell"
 	}

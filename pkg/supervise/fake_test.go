@@ -329,10 +329,17 @@ func (k *fakeKernel) SetForeground(pgid int) error {
 	return nil
 }
 
-func (k *fakeKernel) StopSelf(sig syscall.Signal) error {
+func (k *fakeKernel) ContinueGroup() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.call("stop self %s", signalName(sig))
+	k.call("continue own group")
+	return nil
+}
+
+func (k *fakeKernel) StopGroup(sig syscall.Signal) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("stop own group %s", signalName(sig))
 	if k.atSuspend != nil {
 		k.atSuspend()
 	}

@@ -14,6 +14,9 @@ func (m machine) signalled(ev event) (machine, []action) {
 		m.echo = false // what ended reaper's own stop, and evResumed has dealt with
 		return m, nil
 	}
+	if m.wantedByOwn(ev) {
+		return m.lend()
+	}
 	ev.from = ev.sig
 	if to, ok := m.cfg.Rewrite[ev.sig]; ok {
 		if to == 0 {

@@ -16,15 +16,16 @@ type Kernel interface {
 	// Signal and SignalGroup send, see [reap.Signal].
 	Signal(pid int, sig syscall.Signal) (sent bool, err error)
 	SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error)
-	// JobChange tells whether pid was stopped or continued; it may always say
-	// no where there is no terminal.
+	// JobChange tells whether pid was stopped or continued, see [reap.JobChange].
 	JobChange(pid int) (reap.JobState, syscall.Signal)
 	// Terminal is how the controlling terminal stands now.
 	Terminal() Terminal
 	// SetForeground gives the terminal to a process group.
 	SetForeground(pgid int) error
-	// StopSelf stops this process and returns when it goes on.
-	StopSelf(syscall.Signal) error
+	// StopGroup stops this process and its group, and returns when it goes on.
+	StopGroup(syscall.Signal) error
+	// ContinueGroup continues this process's group.
+	ContinueGroup() error
 }
 
 // system is the real kernel.
@@ -78,9 +79,6 @@ func (s *system) SignalGroup(pgid int, sig syscall.Signal) (bool, error) {
 }
 
 func (s *system) JobChange(pid int) (reap.JobState, syscall.Signal) {
-	if s.tty == nil {
-		return reap.JobUnchanged, 0
-	}
 	return reap.JobChange(pid)
 }
 
@@ -93,4 +91,6 @@ func (s *system) Terminal() Terminal {
 
 func (s *system) SetForeground(pgid int) error { return s.tty.SetForeground(pgid) }
 
-func (s *system) StopSelf(sig syscall.Signal) error { return reap.StopSelf(sig) }
+func (s *system) StopGroup(sig syscall.Signal) error { return reap.StopGroup(sig) }
+
+func (s *system) ContinueGroup() error { return reap.ContinueGroup() }

@@ -29,9 +29,15 @@ func (l *loop) step(ev event) {
 }
 
 func (l *loop) signal(sig os.Signal) {
-	if s, ok := sig.(syscall.Signal); ok {
-		l.step(event{kind: evSignal, sig: s})
+	s, ok := sig.(syscall.Signal)
+	if !ok {
+		return
 	}
+	ev := event{kind: evSignal, sig: s}
+	if forTerminal(s) {
+		ev.terminal = l.Kernel.Terminal()
+	}
+	l.step(ev)
 }
 
 // untold takes in what os/signal cannot tell.
@@ -93,8 +99,10 @@ func (l *loop) do(a action) {
 	case actGiveTerminal:
 		l.check(l.Kernel.SetForeground(l.m.pid))
 	case actSuspend:
-		l.check(l.Kernel.StopSelf(a.sig))
+		l.check(l.Kernel.StopGroup(a.sig))
 		l.step(event{kind: evResumed, terminal: l.Kernel.Terminal()})
+	case actContinueOwn:
+		l.check(l.Kernel.ContinueGroup())
 	}
 }
 

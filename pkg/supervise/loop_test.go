@@ -519,7 +519,7 @@ func TestRunSuspend(t *testing.T) {
 		s.signal(syscall.SIGCONT)
 		s.exit(exited(0))
 		s.end()
-		s.wantCalls("0s start command", "0s foreground 7", "0s stop self TSTP",
+		s.wantCalls("0s start command", "0s foreground 7", "0s stop own group TSTP",
 			"0s foreground 42", "0s group 42 CONT", "0s signal 42 CONT", "0s foreground 7")
 		s.wantTold("CommandStarted", "CommandStopped TSTP", "Suspended TSTP", "SignalSent CONT",
 			"CommandContinued", "SignalSent CONT", "CommandExited exit 0")

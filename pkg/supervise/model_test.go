@@ -143,7 +143,11 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 			syscall.SIGTERM, syscall.SIGTERM, syscall.SIGTERM, syscall.SIGINT, syscall.SIGINT,
 			syscall.SIGQUIT, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
 			syscall.SIGCONT, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH, 34, 64,
+			syscall.SIGTTIN, syscall.SIGTTOU,
 		})
+		if forTerminal(ev.sig) {
+			ev.terminal = terminalOf(b)
+		}
 	}
 	return ev
 }

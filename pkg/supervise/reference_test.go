@@ -113,6 +113,12 @@ func (r *reference) hears(ev event) []string {
 		r.ownConting = false
 		return nil
 	}
+	tty := ev.terminal
+	reading := ev.sig == syscall.SIGTTIN || ev.sig == syscall.SIGTTOU
+	if reading && r.running() && tty.Present && !tty.Orphaned && tty.Foreground == r.pid {
+		r.ownConting = true
+		return []string{"take", "continue own"}
+	}
 	h := heard{ev.sig, ev.sig}
 	if to, ok := r.cfg.Rewrite[ev.sig]; ok {
 		if h.sig = to; to == 0 {
@@ -142,7 +148,7 @@ func (r *reference) takes(h heard, now time.Time) []string {
 		r.asked, r.last = true, h
 		return r.stops(now)
 	case r.killSent:
-		return nil
+		return []string{sent("send", syscall.SIGKILL, h.came)}
 	case h.sig == syscall.SIGQUIT:
 		return []string{sent("send", h.sig, h.came)}
 	default:
@@ -178,7 +184,10 @@ func (r *reference) sleeps(ev event) []string {
 	}
 	r.held = true
 	reading := ev.sig == syscall.SIGTTIN || ev.sig == syscall.SIGTTOU
+	nobody := !tty.Present || tty.Orphaned
 	switch {
+	case nobody && r.stopSent && !r.killSent:
+		return []string{sent("group", syscall.SIGCONT, ev.sig)}
 	case !tty.Present:
 		return nil
 	case reading && tty.Foreground == tty.Own:

@@ -29,8 +29,8 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 			return m, []action{{kind: actSend, sig: ev.sig, from: ev.from}}
 		}
 		return m.kill(Event{Kind: KillRequested, PID: m.pid, Signal: ev.from})
-	case killing:
-		return m, tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.from})
+	case killing: // perhaps the first could not be sent
+		return m, []action{{kind: actSend, sig: syscall.SIGKILL, from: ev.from}}
 	case down, starting, done:
 		// no command
 	}

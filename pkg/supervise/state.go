@@ -37,7 +37,8 @@ const (
 	evLost    // no child is left and the command's end was never seen
 )
 
-// event is one input of step. The terminal is set for evStopped and evResumed.
+// event is one input of step. The terminal is set for evStopped and evResumed,
+// and for evSignal with SIGTTIN or SIGTTOU.
 type event struct {
 	kind     eventKind
 	now      time.Time
@@ -57,7 +58,8 @@ const (
 	actSendGroup                      // sig to the command's group
 	actTakeTerminal                   // reaper's own group to the foreground
 	actGiveTerminal                   // the command's group to the foreground
-	actSuspend                        // stop reaper itself, by sig
+	actSuspend                        // stop reaper and its own group, by sig
+	actContinueOwn                    // continue reaper's own group
 	actTell                           // an Event for the log
 )
 
@@ -87,7 +89,8 @@ type machine struct {
 	jobStopped bool
 	// suspended: reaper stops itself because the command was stopped.
 	suspended bool
-	// echo: the SIGCONT that ended that stop is still to come by way of sigs.
+	// echo: a SIGCONT that ended reaper's own stop, or that it sent to its own
+	// group, is still to come by way of sigs.
 	echo bool
 
 	result Result

@@ -53,6 +53,11 @@ func TestStep(t *testing.T) {
 		return event{kind: evStopped, sig: sig, terminal: tty}
 	}
 	resumed := func(tty Terminal) event { return event{kind: evResumed, terminal: tty} }
+	wants := func(sig syscall.Signal, tty Terminal) event {
+		ev := came(sig)
+		ev.terminal = tty
+		return ev
+	}
 
 	none := Terminal{}
 	theirs := Terminal{Present: true, Foreground: commandPID, Own: ownGroup} // the command has it
@@ -129,8 +134,8 @@ func TestStep(t *testing.T) {
 		{at(stopping), came(syscall.SIGTERM), killing, 0, "KillRequested TERM; send KILL for TERM"},
 		{at(stopping), came(syscall.SIGINT), killing, 0, "KillRequested INT; send KILL for INT"},
 		{at(stopping), came(syscall.SIGQUIT), stopping, 10 * sec, "send QUIT"},
-		{at(killing), came(syscall.SIGTERM), killing, 0, "SignalDropped TERM"},
-		{at(killing), came(syscall.SIGQUIT), killing, 0, "SignalDropped QUIT"},
+		{at(killing), came(syscall.SIGTERM), killing, 0, "send KILL for TERM"}, // the first may have failed
+		{at(killing), came(syscall.SIGQUIT), killing, 0, "send KILL for QUIT"},
 		{at(done), came(syscall.SIGTERM), done, 0, ""},
 
 		// Rewriting comes first; what is told is the signal that came.
@@ -142,7 +147,7 @@ func TestStep(t *testing.T) {
 		{with(up, rewriting(syscall.SIGTERM, syscall.SIGQUIT)), came(syscall.SIGTERM), stopping, 0, "send QUIT for TERM"},
 		{with(up, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), stopping, 0, "send TERM for HUP"},
 		{with(stopping, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), killing, 0, "KillRequested HUP; send KILL for HUP"},
-		{with(killing, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), killing, 0, "SignalDropped HUP"},
+		{with(killing, rewriting(syscall.SIGHUP, syscall.SIGTERM)), came(syscall.SIGHUP), killing, 0, "send KILL for HUP"},
 
 		// The end of the context is a stop request that no rewriting can take away.
 		{at(down), cancelled, done, 0, "StopAborted TERM"},
@@ -150,7 +155,7 @@ func TestStep(t *testing.T) {
 		{at(up), cancelled, delaying, 3 * sec, "StopDelayed TERM 3s"},
 		{at(delaying), cancelled, stopping, 10 * sec, "send TERM"},
 		{at(stopping), cancelled, killing, 0, "KillRequested TERM; send KILL for TERM"},
-		{at(killing), cancelled, killing, 0, "SignalDropped TERM"},
+		{at(killing), cancelled, killing, 0, "send KILL for TERM"},
 		{at(done), cancelled, done, 0, ""},
 		{with(up, rewriting(syscall.SIGTERM, 0)), cancelled, stopping, 0, "send TERM"},
 		{with(up, rewriting(syscall.SIGTERM, syscall.SIGHUP)), cancelled, stopping, 0, "send TERM"},
@@ -181,6 +186,17 @@ func TestStep(t *testing.T) {
 		{at(up), stopped(syscall.SIGTSTP, ours), up, 0, "CommandStopped TSTP; Suspended TSTP; suspend TSTP"}, // pitfall 44
 		{at(up), stopped(syscall.SIGTSTP, orphaned), up, 0, "CommandStopped TSTP; group CONT for TSTP"},      // pitfall 28
 		{at(up), stopped(syscall.SIGSTOP, orphaned), up, 0, "CommandStopped STOP"},
+		// Stopped before it could act on the stop signal (pitfall 42).
+		{at(stopping), stopped(syscall.SIGSTOP, none), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
+		{at(stopping), stopped(syscall.SIGSTOP, orphaned), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
+		{at(killing), stopped(syscall.SIGSTOP, none), killing, 0, "CommandStopped STOP"},
+		// A pager beside reaper wants the terminal that the command has (pitfall 41).
+		{at(up), wants(syscall.SIGTTIN, theirs), up, 0, "take; continue own"},
+		{at(stopping), wants(syscall.SIGTTOU, theirs), stopping, 10 * sec, "take; continue own"},
+		{at(up), wants(syscall.SIGTTIN, ours), up, 0, "send TTIN"},
+		{at(up), wants(syscall.SIGTTIN, away), up, 0, "send TTIN"},
+		{at(up), wants(syscall.SIGTTIN, none), up, 0, "send TTIN"},
+		{at(up), wants(syscall.SIGTTIN, orphaned), up, 0, "send TTIN"},
 
 		{at(down), continued, down, 0, ""},
 		{at(starting), continued, starting, 0, ""},

@@ -27,8 +27,9 @@ type Supervisor struct {
 //
 // chld tells that something happened to a child; a capacity of 1 is enough, as
 // everything is drained whatever woke the loop. sigs should have room for a
-// burst. The end of ctx is a stop request by SIGTERM, whatever Config.Rewrite makes
-// of that. An error means that no command was started; it is that of
+// burst. Neither may be closed. The end of ctx is a stop request by SIGTERM,
+// whatever Config.Rewrite makes of that; a caller who has SIGTERM both end ctx and
+// come by sigs asks twice, and so kills. An error means that no command was started; it is that of
 // [Config.Validate] or a [*reap.StartError].
 func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Result, error) {
 	if err := s.Validate(); err != nil {
@@ -48,6 +49,7 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 		case sig := <-sigs:
 			l.signal(sig)
 		case <-l.timer():
+			l.settle() // it may have ended in time
 			l.step(event{kind: evDeadline})
 		case <-cancelled:
 			cancelled = nil

@@ -25,6 +25,10 @@ func (m machine) jobStop(ev event) (machine, []action) {
 	acts := tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})
 	tty := ev.terminal
 	switch {
+	case m.state == stopping && (!tty.Present || tty.Orphaned):
+		// It was stopped before it could act on the stop signal, and nobody is
+		// there who would continue it.
+		return m, append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig})
 	case !tty.Present:
 		// No shell is waiting. Somebody stopped the command on purpose.
 		return m, acts
@@ -64,6 +68,21 @@ func (m machine) resume(ev event) (machine, []action) {
 		acts = append(acts, action{kind: actGiveTerminal})
 	}
 	return m, append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: syscall.SIGCONT})
+}
+
+// wantedByOwn tells a SIGTTIN or SIGTTOU that the kernel has sent to reaper's own
+// group because one of it, a pager at the end of a pipe for example, uses the
+// terminal while the command has it. An orphaned group is sent none.
+func (m machine) wantedByOwn(ev event) bool {
+	tty := ev.terminal
+	return forTerminal(ev.sig) && tty.Present && !tty.Orphaned && m.pid != 0 && tty.Foreground == m.pid
+}
+
+// lend gives the terminal to reaper's own group, and has those of it go on whom
+// the signal has stopped. When the command wants it, jobStop gives it back.
+func (m machine) lend() (machine, []action) {
+	m.echo = true
+	return m, []action{{kind: actTakeTerminal}, {kind: actContinueOwn}}
 }
 
 // forTerminal tells the signals that the kernel sends to a group that uses the

@@ -128,7 +128,8 @@ func (w *witness) stopRequests(m machine, ev event, next machine, acts []action)
 // actions: only for a command, each for a reason that holds.
 func (w *witness) actions(m machine, ev event, next machine, acts []action) error {
 	tty := ev.terminal
-	told := ev.kind == evStopped || ev.kind == evResumed // the terminal
+	told := ev.kind == evStopped || ev.kind == evResumed || // the terminal
+		ev.kind == evSignal && forTerminal(ev.sig)
 	for i, a := range acts {
 		wrong := ""
 		switch a.kind {
@@ -145,6 +146,10 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 		case actTakeTerminal:
 			if !told || !tty.Present || tty.Foreground != m.pid {
 				wrong = "the command does not have it"
+			}
+		case actContinueOwn:
+			if ev.kind != evSignal || !tty.Present || tty.Orphaned {
+				wrong = "nothing has stopped it"
 			}
 		case actSuspend:
 			if !tty.Present || tty.Orphaned {
