@@ -2,11 +2,11 @@ module github.com/reaper-init/reaper
 
 go 1.26.0
 
-require golang.org/x/sys v0.49.0
-
 require (
-	github.com/creack/pty v1.1.24 // indirect
-	github.com/spf13/pflag v1.0.10 // indirect
-	go.uber.org/multierr v1.10.0 // indirect
-	go.uber.org/zap v1.28.0 // indirect
+	github.com/creack/pty v1.1.24
+	github.com/spf13/pflag v1.0.10
+	go.uber.org/zap v1.28.0
+	golang.org/x/sys v0.49.0
 )
+
+require go.uber.org/multierr v1.10.0 // indirect

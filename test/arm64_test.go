@@ -27,9 +27,9 @@ func TestARM64(t *testing.T) {
 		cannot(t, "qemu-aarch64-static is not installed (qemu-user-static)")
 	}
 	bin := filepath.Join(t.TempDir(), "reaper")
-	make := exec.Command("make", "-s", "-C", "..", "build", "BIN="+bin)
-	make.Env = append(make.Environ(), "GOARCH=arm64")
-	if out, err := make.CombinedOutput(); err != nil {
+	build := exec.Command("make", "-s", "-C", "..", "build", "BIN="+bin)
+	build.Env = append(build.Environ(), "GOARCH=arm64")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build for arm64: %v\n%s", err, out)
 	}
 

@@ -19,11 +19,11 @@ const (
 )
 
 // exitTable is what help prints and docs repeat.
-const exitTable = `  the command's own   it exited by itself
-  128+n               it was killed by signal n
-  127                 it was not found
-  126                 it was found and could not be executed
-  125                 reaper failed, or was called wrongly, before the command ran
+const exitTable = `  the command's own  it exited by itself
+  128+n              it was killed by signal n
+  127                it was not found
+  126                it was found and could not be executed
+  125                reaper failed or was called wrongly, before the command ran
 `
 
 // exitOf is the exit code for what Run returned, and the signal to die by if
@@ -32,9 +32,9 @@ func exitOf(o *options, res supervise.Result, err error) (code int, raise syscal
 	var failed *reap.StartError
 	var killedBy syscall.Signal
 	switch {
-	case errors.As(err, &failed):
+	case errors.As(err, &failed) && startCode(failed) != exitFailed:
 		code = startCode(failed)
-	case err != nil, res.Lost:
+	case err != nil, res.Lost: // reaper's own failure, which is never OK
 		return exitFailed, 0
 	case res.Aborted != 0:
 		killedBy = res.Aborted

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -23,6 +24,8 @@ type options struct {
 	logFormat   string
 	help        bool
 	version     bool
+
+	flags *pflag.FlagSet // tells which options were on the command line
 }
 
 // operands is what follows the options.
@@ -32,12 +35,20 @@ type operands struct {
 	before   []string // the options themselves
 }
 
+// is reports whether the operands call that subcommand.
+func (c operands) is(subcommand string) bool {
+	return !c.explicit && len(c.args) > 0 && c.args[0] == subcommand
+}
+
 // usageError is a wrong command line: what is wrong, and what to do.
 type usageError struct{ what, hint string }
 
 func (e *usageError) Error() string { return e.what }
 
-const seeHelp = "'reaper help' lists the options; a command that looks like one goes after --"
+const (
+	hintUnknown = "'reaper help' lists the options; put -- before a command that starts with a dash"
+	hintMissing = "'reaper help' lists the options and their values"
+)
 
 // newFlags declares every option. Its text is in help.go.
 func newFlags(o *options) *pflag.FlagSet {
@@ -61,7 +72,7 @@ func newFlags(o *options) *pflag.FlagSet {
 
 	f.BoolVar(&o.keepEnv, "keep-env", false, "")
 
-	f.CountVarP(&o.verbose, "verbose", "v", "")
+	f.VarPF(countValue{&o.verbose}, "verbose", "v", "").NoOptDefVal = countOneMore
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "")
 	o.logFormat = "auto"
 	f.Var(choiceValue{&o.logFormat, []string{"auto", "console", "json"}}, "log-format", "")
@@ -71,21 +82,35 @@ func newFlags(o *options) *pflag.FlagSet {
 	return f
 }
 
-// parseOptions reads the options before the command, and for those that are not
-// there the variables. The variables that are options are taken out of the
-// environment for the command.
-func parseOptions(args, env []string) (*options, operands, error) {
+// parseOptions reads the options before the command; readVariables does the rest.
+func parseOptions(args []string) (*options, operands, error) {
 	o := &options{}
-	f := newFlags(o)
-	if err := f.Parse(args); err != nil {
-		return nil, operands{}, misuse(err)
+	o.flags = newFlags(o)
+	if err := o.flags.Parse(args); err != nil {
+		return nil, operands{}, misuse(err, args, o.flags)
 	}
-	rest := operands{args: f.Args(), explicit: f.ArgsLenAtDash() == 0}
+	rest := operands{args: o.flags.Args(), explicit: o.flags.ArgsLenAtDash() == 0}
 	rest.before = args[:len(args)-len(rest.args)]
+	for _, arg := range rest.before {
+		if strings.HasPrefix(arg, "-test.") { // package pflag skips those of go test
+			return nil, operands{}, &usageError{"unknown option " + quoted(arg), hintUnknown}
+		}
+	}
+	return o, rest, nil
+}
 
+// readVariables reads the variables of the options that are not on the command
+// line. All variables that are options are taken out of the environment for the
+// command.
+func (o *options) readVariables(env []string) error {
 	variables := make(map[string]*pflag.Flag)
-	for _, name := range optionNames(f) {
-		variables[variableOf(name)] = f.Lookup(name)
+	for _, name := range optionNames(o.flags) {
+		variables[variableOf(name)] = o.flags.Lookup(name)
+	}
+	// -v on the command line is not to contradict a REAPER_QUIET, nor -q a
+	// REAPER_VERBOSE: the command line wins.
+	if o.quiet || o.verbose > 0 {
+		variables[variableOf("quiet")], variables[variableOf("verbose")] = nil, nil
 	}
 	passed := make([]string, 0, len(env))
 	for _, kv := range env {
@@ -95,21 +120,19 @@ func parseOptions(args, env []string) (*options, operands, error) {
 			passed = append(passed, kv)
 			continue
 		}
-		if value != "" && !flag.Changed {
-			if err := flag.Value.Set(value); err != nil {
-				return nil, operands{}, &usageError{
-					fmt.Sprintf("%s=%s: %s", name, value, plain(err)),
-					"unset it, or give --" + flag.Name,
-				}
-			}
+		variables[name] = nil // getenv(3) sees the first of that name
+		if flag == nil || flag.Changed || value == "" {
+			continue
 		}
-		delete(variables, name) // getenv(3) sees the first of that name
+		if err := flag.Value.Set(value); err != nil {
+			return wrongValue(name+"="+quoted(value), err)
+		}
 	}
 	o.config.Env = passed
 	if o.keepEnv {
 		o.config.Env = env
 	}
-	return o, rest, o.conflicts()
+	return o.conflicts()
 }
 
 // variableOf is the environment variable of an option.
@@ -121,50 +144,78 @@ func variableOf(option string) string {
 func (o *options) conflicts() error {
 	switch {
 	case o.quiet && o.verbose > 0:
-		return &usageError{"--quiet and --verbose contradict each other", "give one of them"}
+		return &usageError{
+			fmt.Sprintf("%s and %s contradict each other", o.origin("quiet"), o.origin("verbose")),
+			"give one of them",
+		}
 	case o.config.StopSignal == syscall.SIGKILL && o.config.StopTimeout > 0:
 		return &usageError{
-			"--stop-timeout has nothing to wait for when --stop-signal is KILL",
+			fmt.Sprintf("%s has nothing to wait for when %s is KILL", o.origin("stop-timeout"), o.origin("stop-signal")),
 			"give one of them",
 		}
 	}
 	return nil
 }
 
+// origin is the option as it was given: itself, or its variable.
+func (o *options) origin(option string) string {
+	if o.flags.Changed(option) {
+		return "--" + option
+	}
+	return variableOf(option)
+}
+
 // misuse puts what package pflag says into the words of this program.
-func misuse(err error) error {
+func misuse(err error, args []string, f *pflag.FlagSet) error {
 	var unknown *pflag.NotExistError
 	var missing *pflag.ValueRequiredError
 	var invalid *pflag.InvalidValueError
+	var malformed *pflag.InvalidSyntaxError
 	switch {
 	case errors.As(err, &unknown):
-		name := "--" + unknown.GetSpecifiedName()
-		if unknown.GetSpecifiedShortnames() != "" {
-			name = "-" + unknown.GetSpecifiedName()
+		if letters := unknown.GetSpecifiedShortnames(); letters != "" {
+			return unknownLetter(letters, args, f)
 		}
-		return &usageError{"unknown option " + name, seeHelp}
+		return &usageError{"unknown option " + quoted("--"+unknown.GetSpecifiedName()), hintUnknown}
 	case errors.As(err, &missing):
-		return &usageError{"option --" + missing.GetFlag().Name + " needs a value", seeHelp}
+		return &usageError{"option --" + missing.GetFlag().Name + " needs a value", hintMissing}
 	case errors.As(err, &invalid):
-		return &usageError{
-			fmt.Sprintf("--%s %s: %s", invalid.GetFlag().Name, invalid.GetValue(), plain(invalid.Unwrap())),
-			seeHelp,
+		flag, between := invalid.GetFlag(), " "
+		if flag.NoOptDefVal != "" {
+			between = "=" // it takes no value from the next word
 		}
+		return wrongValue("--"+flag.Name+between+quoted(invalid.GetValue()), invalid.Unwrap())
+	case errors.As(err, &malformed):
+		return &usageError{"malformed option " + quoted(malformed.GetSpecifiedFlag()), hintUnknown}
 	default:
-		return &usageError{err.Error(), seeHelp}
+		return &usageError{err.Error(), hintUnknown}
 	}
 }
 
-// plain is the text of an error of a value, in words where it is strconv's.
-func plain(err error) string {
-	switch text := err.Error(); {
-	case strings.HasPrefix(text, "strconv.ParseBool"):
-		return "neither true nor false"
-	case strings.HasPrefix(text, "strconv.Parse"):
-		return "not a number"
-	default:
-		return text
+// unknownLetter says which word the first of the letters is from, and whether
+// that word is an option that lacks a dash.
+func unknownLetter(letters string, args []string, f *pflag.FlagSet) error {
+	letter, _ := utf8.DecodeRuneInString(letters)
+	e := &usageError{"unknown option " + quoted("-"+string(letter)), hintUnknown}
+	for _, word := range args {
+		if utf8.RuneCountInString(word) > 2 && word[0] == '-' && word[1] != '-' && strings.HasSuffix(word, letters) {
+			e.what += " in " + quoted(word)
+			if long, _, _ := strings.Cut(word[1:], "="); f.Lookup(long) != nil {
+				e.hint = "did you mean --" + long + "?"
+			}
+			break
+		}
 	}
+	return e
+}
+
+// wrongValue says where a wrong value stands, and what is wrong with it.
+func wrongValue(where string, err error) error {
+	if usage, ok := errors.AsType[*usageError](err); ok {
+		return &usageError{where + ": " + usage.what, usage.hint}
+	}
+	// The others, all of package pflag, are booleans.
+	return &usageError{where + ": neither true nor false", "use true or false"}
 }
 
 // optionNames is every option that a variable can stand for.

@@ -82,10 +82,12 @@ set; the command line wins. The command does not see them, unless --keep-env.
 
 `
 
+const usageHelp = "usage: reaper help [exit-codes|environment|signals]"
+
 // help is `reaper help`.
 func (p *process) help(topic []string) int {
 	if len(topic) > 1 {
-		return p.misused(&usageError{"help takes one topic", "usage: reaper help [exit-codes|environment|signals]"})
+		return p.misused(&usageError{"help takes one topic", usageHelp})
 	}
 	return p.printHelp(strings.Join(topic, ""))
 }
@@ -102,9 +104,7 @@ func (p *process) printHelp(topic string) int {
 	case "signals":
 		text = helpSignals
 	default:
-		return p.misused(&usageError{
-			"no help on " + quoted(topic), "usage: reaper help [exit-codes|environment|signals]",
-		})
+		return p.misused(&usageError{"no help on " + quoted(topic), usageHelp})
 	}
 	return p.print(text)
 }
@@ -118,15 +118,13 @@ func variableList() string {
 }
 
 // version is set by the linker; a plain build asks the module.
-//
-//nolint:gochecknoglobals // set by the linker
 var version string
 
 func (p *process) printVersion() int {
 	v := version
 	if v == "" {
 		v = "unknown"
-		if info, ok := debug.ReadBuildInfo(); ok {
+		if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 			v = info.Main.Version
 		}
 	}

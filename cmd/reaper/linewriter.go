@@ -80,12 +80,12 @@ func (w *lineWriter) drain() {
 	for line := range w.lines {
 		for len(line) > 0 {
 			n, err := unix.Write(w.fd, line)
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
 			if errors.Is(err, unix.EAGAIN) { // somebody made it non-blocking
 				_, err = unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}, -1)
 				n = 0
+			}
+			if errors.Is(err, unix.EINTR) {
+				continue
 			}
 			if err != nil {
 				break // closed or broken: there is nobody to tell

@@ -42,7 +42,8 @@ type logger struct {
 	out  *lineWriter
 }
 
-func newLog(o *options) *logger {
+// newLog writes to the descriptor fd, as much as the options want.
+func newLog(o *options, fd int) *logger {
 	level := zapcore.WarnLevel
 	switch {
 	case o.quiet:
@@ -52,11 +53,11 @@ func newLog(o *options) *logger {
 	case o.verbose > 1:
 		level = zapcore.DebugLevel
 	}
-	out := newLineWriter(2)
-	return &logger{core: zapcore.NewCore(encoderOf(o.logFormat), out, level), out: out}
+	out := newLineWriter(fd)
+	return &logger{core: zapcore.NewCore(encoderOf(o.logFormat, fd), out, level), out: out}
 }
 
-func encoderOf(format string) zapcore.Encoder {
+func encoderOf(format string, fd int) zapcore.Encoder {
 	conf := zapcore.EncoderConfig{
 		TimeKey: "time", LevelKey: "level", NameKey: "logger", MessageKey: "msg",
 		EncodeTime:       zapcore.RFC3339NanoTimeEncoder,
@@ -65,7 +66,7 @@ func encoderOf(format string) zapcore.Encoder {
 		EncodeName:       zapcore.FullNameEncoder,
 		ConsoleSeparator: " ",
 	}
-	if format == "json" || format == "auto" && !isTerminal(2) {
+	if format == "json" || format == "auto" && !isTerminal(fd) {
 		return zapcore.NewJSONEncoder(conf)
 	}
 	conf.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")

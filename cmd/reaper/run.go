@@ -33,7 +33,7 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	if err := p.becomeInit(o); err != nil {
 		return p.fail("%v", err), 0
 	}
-	log := newLog(o)
+	log := newLog(o, 2)
 	defer log.close()
 	o.config.NameOrphans = log.enabled(levelOf(supervise.OrphanReaped))
 	s := supervise.Supervisor{Config: o.config, OnEvent: log.event, Untold: untold}
@@ -111,7 +111,7 @@ func interpreter(file string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()     //nolint:errcheck // only read
+	defer f.Close()
 	const longest = 256 // BINPRM_BUF_SIZE of the kernel
 	line, _ := bufio.NewReader(io.LimitReader(f, longest)).ReadString('\n')
 	rest, script := strings.CutPrefix(line, "#!")

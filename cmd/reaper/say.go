@@ -14,7 +14,10 @@ import (
 // by SIGPIPE, or hands that to sigs, when nobody reads.
 type rawStderr struct{}
 
-func (rawStderr) Write(line []byte) (int, error) { return unix.Write(2, line) }
+func (rawStderr) Write(line []byte) (int, error) {
+	n, err := unix.Write(2, line)
+	return max(n, 0), err
+}
 
 // complain says one line.
 func (p *process) complain(format string, args ...any) {

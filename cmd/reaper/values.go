@@ -1,9 +1,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,8 +11,8 @@ import (
 	"github.com/reaper-init/reaper/pkg/reap"
 )
 
-// The values of options: each parses itself, for package pflag, and says in one
-// phrase what it would have taken.
+// The values of options: each parses itself, for package pflag, and says what is
+// wrong and what it would have taken. Such an error is a [*usageError].
 
 // The C library keeps 32 and 33 for itself, so SIGRTMIN is 34, as kill(1) and
 // docker have it.
@@ -24,7 +21,15 @@ const (
 	sigRTMax = reap.NumSignals
 )
 
-var errSignal = errors.New("not a signal; use a name such as TERM, a number from 1 to 64, RTMIN+n or RTMAX-n")
+const (
+	hintSignal       = "use a name such as TERM, a number from 1 to 64, RTMIN+n or RTMAX-n"
+	hintSignalOrNone = "use a name such as TERM, a number from 1 to 64, RTMIN+n, RTMAX-n or none"
+	hintDuration     = "use seconds, or units as in 1m30s or 500ms"
+	hintRewrite      = "use FROM:TO, as in TERM:QUIT, or FROM:none"
+	hintOK           = "use codes from 0 to 255 and names of signals, as in 143,TERM"
+)
+
+var errSignal error = &usageError{"not a signal", hintSignal}
 
 // parseSignal takes a name with or without SIG in any case, a number, RTMIN+n
 // and RTMAX-n.
@@ -52,6 +57,14 @@ func parseSignal(text string) (syscall.Signal, error) {
 			return sigRTMin + syscall.Signal(n), nil
 		}
 		return sigRTMax - syscall.Signal(n), nil
+	}
+	switch name { // second names, which signal(7) and docker know too
+	case "IOT":
+		return unix.SIGABRT, nil
+	case "CLD":
+		return unix.SIGCHLD, nil
+	case "POLL":
+		return unix.SIGIO, nil
 	}
 	if sig := unix.SignalNum("SIG" + name); sig != 0 {
 		return sig, nil
@@ -86,8 +99,11 @@ func (v signalValue) Set(text string) error {
 		return nil
 	}
 	sig, err := parseSignal(text)
-	if err == nil {
+	switch {
+	case err == nil:
 		*v.sig = sig
+	case v.none:
+		return &usageError{err.Error(), hintSignalOrNone}
 	}
 	return err
 }
@@ -95,25 +111,34 @@ func (v signalValue) Set(text string) error {
 func (v signalValue) String() string { return "" }
 func (v signalValue) Type() string   { return "signal" }
 
-var errDuration = errors.New("not a duration; use seconds, or units as in 1m30s or 500ms")
-
 // parseDuration takes what Go writes and a bare number of seconds.
 func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		seconds, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(seconds) || strings.ContainsAny(text, "xXpP_") {
-			return 0, errDuration
-		}
-		if math.Abs(seconds) > math.MaxInt64/float64(time.Second)-1 {
-			return 0, errors.New("too long a duration; 292 years is the most")
-		}
-		d = time.Duration(seconds * float64(time.Second))
+	if strings.Trim(text, "+-.0123456789") == "" {
+		text += "s"
 	}
-	if d < 0 {
-		return 0, errors.New("a duration cannot be negative")
+	d, err := time.ParseDuration(text)
+	switch {
+	case err != nil && overflows(text):
+		return 0, &usageError{"too long a duration", "292 years is the most"}
+	case err != nil:
+		return 0, &usageError{"not a duration", hintDuration}
+	case d < 0:
+		return 0, &usageError{"a duration cannot be negative", hintDuration}
 	}
 	return d, nil
+}
+
+// overflows reports whether a text that time.ParseDuration does not take would
+// be a duration if its numbers were smaller.
+func overflows(text string) bool {
+	zero := strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return '0'
+		}
+		return r
+	}, text)
+	_, err := time.ParseDuration(zero)
+	return err == nil
 }
 
 type durationValue struct{ d *time.Duration }
@@ -138,24 +163,24 @@ func (v rewriteValue) Set(text string) error {
 	for rule := range strings.SplitSeq(text, ",") {
 		from, to, ok := strings.Cut(rule, ":")
 		if !ok {
-			return errors.New("not a rewriting; use FROM:TO, as in TERM:QUIT, or FROM:none")
+			return &usageError{quoted(rule) + " has no colon", hintRewrite}
 		}
 		var rw struct{ from, to syscall.Signal }
 		var err error
 		if rw.from, err = parseSignal(from); err != nil {
-			return fmt.Errorf("%q is %w", from, err)
+			return &usageError{quoted(from) + " is not a signal", hintSignal}
 		}
 		if err := (signalValue{&rw.to, true}).Set(to); err != nil {
-			return fmt.Errorf("%q is %w", to, err)
+			return &usageError{quoted(to) + " is not a signal", hintSignalOrNone}
 		}
-		switch rw.from {
-		case unix.SIGKILL, unix.SIGSTOP:
-			return fmt.Errorf("%s cannot be caught, so it cannot be rewritten", signalName(rw.from))
-		case unix.SIGCHLD:
-			return errors.New("CHLD is never forwarded, so it cannot be rewritten")
+		if rw.from == unix.SIGKILL || rw.from == unix.SIGSTOP {
+			return &usageError{signalName(rw.from) + " cannot be caught, so it cannot be rewritten", "leave it out"}
+		}
+		if rw.from == unix.SIGCHLD {
+			return &usageError{"CHLD is never forwarded, so it cannot be rewritten", "leave it out"}
 		}
 		if old, ok := (*v.to)[rw.from]; ok && old != rw.to {
-			return fmt.Errorf("%s is rewritten twice, and differently", signalName(rw.from))
+			return &usageError{signalName(rw.from) + " is rewritten twice, and differently", "give one rule for each signal"}
 		}
 		if *v.to == nil {
 			*v.to = make(map[syscall.Signal]syscall.Signal)
@@ -183,14 +208,14 @@ func (o *okSet) Set(text string) error {
 	for item := range strings.SplitSeq(text, ",") {
 		if code, err := strconv.Atoi(item); err == nil {
 			if code < 0 || code > 255 {
-				return errors.New("an exit code is 0 to 255")
+				return &usageError{item + " is not an exit code", hintOK}
 			}
 			o.codes[code/64] |= 1 << (code % 64)
 			continue
 		}
 		sig, err := parseSignal(item)
 		if err != nil {
-			return fmt.Errorf("%q is neither an exit code from 0 to 255 nor the name of a signal", item)
+			return &usageError{quoted(item) + " is neither an exit code nor a signal", hintOK}
 		}
 		o.signals = o.signals.With(sig)
 	}
@@ -213,9 +238,31 @@ func (v choiceValue) Set(text string) error {
 			return nil
 		}
 	}
-	return errors.New("not known; use " + strings.Join(v.choices[:len(v.choices)-1], ", ") +
-		" or " + v.choices[len(v.choices)-1])
+	last := len(v.choices) - 1
+	return &usageError{"not one of the choices", "use " + strings.Join(v.choices[:last], ", ") + " or " + v.choices[last]}
 }
 
 func (v choiceValue) String() string { return "" }
 func (v choiceValue) Type() string   { return "word" }
+
+// countValue is how often an option was given, or the number itself.
+type countValue struct{ n *int }
+
+// countOneMore is what package pflag sets where no number is given.
+const countOneMore = "+1"
+
+func (v countValue) Set(text string) error {
+	if text == countOneMore {
+		*v.n++
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return &usageError{"not a count", "use 1, as for -v, or 2, as for -vv"}
+	}
+	*v.n = n
+	return nil
+}
+
+func (v countValue) String() string { return "" }
+func (v countValue) Type() string   { return "count" }

@@ -35,7 +35,7 @@ func parseStat(line []byte) (Proc, error) {
 	}
 	rest := bytes.Fields(line[end+1:])
 	const startField = 19 // field 22 of proc(5), counted from the state
-	if len(rest) <= startField || len(rest[0]) != 1 {
+	if len(rest) <= startField || len(rest[0]) != 1 || rest[0][0] < 'A' || rest[0][0] > 'z' {
 		return Proc{}, errStat
 	}
 	p := Proc{Name: string(line[open+1 : end]), State: rest[0][0]}

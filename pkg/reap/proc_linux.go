@@ -3,6 +3,7 @@ package reap
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -36,6 +37,7 @@ func Procs() ([]Proc, error) {
 		}
 		procs = append(procs, p)
 	}
+	slices.SortFunc(procs, func(a, b Proc) int { return a.PID - b.PID }) // ReadDir has 10 before 9
 	return procs, nil
 }
 

@@ -3,6 +3,7 @@ package reap
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"syscall"
@@ -14,7 +15,7 @@ import (
 // yet. sent is false if there is no such process; a zombie counts as one, and
 // nothing happens to it. EPERM comes back for a process that changed its user.
 func Signal(pid int, sig syscall.Signal) (sent bool, err error) {
-	if pid < 1 {
+	if !isPID(pid) {
 		return false, fmt.Errorf("signal process %d: not a process", pid)
 	}
 	return kill(pid, sig)
@@ -25,11 +26,16 @@ func Signal(pid int, sig syscall.Signal) (sent bool, err error) {
 // has a member or its leader has not been reaped (kill(2); a pid is not given
 // away while it is in use as a group).
 func SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error) {
-	if pgid < 2 { // kill(-1) is everybody
+	if !isPID(pgid) || pgid == 1 { // kill(-1) is everybody
 		return false, fmt.Errorf("signal group %d: not a group", pgid)
 	}
 	return kill(-pgid, sig)
 }
+
+// isPID tells what can be a pid. To kill(2) and wait4(2) 0 is the caller's own
+// group and -1 everybody; and the kernel looks at the lower 32 bits alone, in
+// which a number that is too large may be one of these.
+func isPID(pid int) bool { return pid >= 1 && pid <= math.MaxInt32 }
 
 func kill(target int, sig syscall.Signal) (sent bool, err error) {
 	err = unix.Kill(target, sig)

@@ -30,10 +30,10 @@ const shell = "/bin/sh"
 // Only the goroutine that owns the process table may call it. The error is a
 // [*StartError].
 func Start(c Command) (pid int, err error) {
-	name := c.Args[0]
-	if name == "" {
+	if len(c.Args) == 0 || c.Args[0] == "" {
 		return 0, &StartError{Op: "find", Path: `""`, Err: unix.ENOENT}
 	}
+	name := c.Args[0]
 	if strings.Contains(name, "/") {
 		return startFile(&c, name)
 	}
@@ -84,7 +84,7 @@ func searchPath(env []string) string {
 
 // startFile starts one file, by the shell if the kernel does not know its format.
 func startFile(c *Command, file string) (pid int, err error) {
-	if unix.Access(file, unix.F_OK) == unix.ENOENT { //nolint:errorlint // a bare errno; spares a fork for each directory of PATH
+	if errors.Is(unix.Access(file, unix.F_OK), unix.ENOENT) { // spares a fork for each directory of PATH
 		return 0, &StartError{Op: "exec", Path: file, Err: unix.ENOENT}
 	}
 	pid, err = spawn(c, file, c.Args)

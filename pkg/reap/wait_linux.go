@@ -51,6 +51,9 @@ func usage(ru *unix.Rusage) Usage {
 // is false if it has not, or is no child. With [Peek] before it /proc can be
 // read while the child still stands there; [Drain] costs half as much.
 func Reap(pid int) (exit Exit, ok bool) {
+	if !isPID(pid) {
+		return Exit{}, false
+	}
 	var ws unix.WaitStatus
 	var ru unix.Rusage
 	for {
@@ -120,6 +123,9 @@ func Peek() (pid int, ok bool) {
 // or continued, since it was last asked. If both happened the latest counts.
 // Exits are not touched; a child that exited tells JobUnchanged.
 func JobChange(pid int) (JobState, syscall.Signal) {
+	if !isPID(pid) {
+		return JobUnchanged, 0
+	}
 	info, ok := waitid(unix.P_PID, pid, unix.WSTOPPED|unix.WCONTINUED)
 	switch {
 	case ok && info.code == cldStopped:

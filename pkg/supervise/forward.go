@@ -56,5 +56,5 @@ func (m machine) forward(ev event) (machine, []action) {
 	if isStop(ev.sig) {
 		return m.stopRequest(ev)
 	}
-	return m, []action{{kind: actSend, sig: ev.sig, from: ev.from}}
+	return m, []action{{kind: sendAs(ev), sig: ev.sig, from: ev.from}}
 }

@@ -34,7 +34,7 @@ func (l *loop) signal(sig os.Signal) {
 		return
 	}
 	ev := event{kind: evSignal, sig: s}
-	if forTerminal(s) {
+	if forTerminal(s) || ofKeyboard(s) {
 		ev.terminal = l.Kernel.Terminal()
 	}
 	l.step(ev)

@@ -30,7 +30,18 @@ type reference struct {
 }
 
 // heard is a signal as it came and as it is to be sent.
-type heard struct{ came, sig syscall.Signal }
+type heard struct {
+	came, sig syscall.Signal
+	typed     bool // while reaper's own group had the terminal
+}
+
+// send is how it goes to the command.
+func (h heard) send(sig syscall.Signal) string {
+	if h.typed {
+		return sent("group", sig, h.came)
+	}
+	return sent("send", sig, h.came)
+}
 
 func (r *reference) running() bool { return r.pid != 0 && !r.over }
 
@@ -73,7 +84,7 @@ func (r *reference) sees(ev event) []string {
 	case evSignal:
 		return r.hears(ev)
 	case evCancelled:
-		return r.takes(heard{syscall.SIGTERM, syscall.SIGTERM}, ev.now)
+		return r.takes(heard{came: syscall.SIGTERM, sig: syscall.SIGTERM}, ev.now)
 	case evDeadline:
 		if r.running() && r.asked && !r.stopSent && !ev.now.Before(r.delayEnds) {
 			return r.stops(ev.now)
@@ -119,7 +130,11 @@ func (r *reference) hears(ev event) []string {
 		r.ownConting = true
 		return []string{"take", "continue own"}
 	}
-	h := heard{ev.sig, ev.sig}
+	h := heard{came: ev.sig, sig: ev.sig}
+	switch ev.sig {
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP:
+		h.typed = tty.Present && tty.Foreground == tty.Own
+	}
 	if to, ok := r.cfg.Rewrite[ev.sig]; ok {
 		if h.sig = to; to == 0 {
 			return nil
@@ -140,7 +155,7 @@ func (r *reference) takes(h heard, now time.Time) []string {
 		r.waiting = append(r.waiting, h)
 		return nil
 	case !stop:
-		return []string{sent("send", h.sig, h.came)}
+		return []string{h.send(h.sig)}
 	case !r.asked && r.cfg.StopDelay > 0:
 		r.asked, r.last, r.delayEnds = true, h, now.Add(r.cfg.StopDelay)
 		return nil
@@ -150,7 +165,7 @@ func (r *reference) takes(h heard, now time.Time) []string {
 	case r.killSent:
 		return []string{sent("send", syscall.SIGKILL, h.came)}
 	case h.sig == syscall.SIGQUIT:
-		return []string{sent("send", h.sig, h.came)}
+		return []string{h.send(h.sig)}
 	default:
 		return r.kills(h.came)
 	}
@@ -165,7 +180,7 @@ func (r *reference) stops(now time.Time) []string {
 	if r.cfg.StopSignal != 0 {
 		sig = r.cfg.StopSignal
 	}
-	want := []string{sent("send", sig, r.last.came)}
+	want := []string{r.last.send(sig)}
 	if r.held {
 		want = append(want, sent("group", syscall.SIGCONT, r.last.came))
 	}

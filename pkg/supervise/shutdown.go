@@ -26,7 +26,7 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 		return m.sendStop(ev.now)
 	case stopping:
 		if ev.sig == syscall.SIGQUIT { // asks for a core dump rather than for haste
-			return m, []action{{kind: actSend, sig: ev.sig, from: ev.from}}
+			return m, []action{{kind: sendAs(ev), sig: ev.sig, from: ev.from}}
 		}
 		return m.kill(Event{Kind: KillRequested, PID: m.pid, Signal: ev.from})
 	case killing: // perhaps the first could not be sent
@@ -62,7 +62,7 @@ func (m machine) sendStop(now time.Time) (machine, []action) {
 	if m.cfg.StopTimeout > 0 {
 		m.deadline = now.Add(m.cfg.StopTimeout)
 	}
-	acts := []action{{kind: actSend, sig: sig, from: m.request.from}}
+	acts := []action{{kind: sendAs(m.request), sig: sig, from: m.request.from}}
 	if m.jobStopped { // it could not act on the signal before it is continued
 		acts = append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: m.request.from})
 	}

@@ -38,7 +38,7 @@ const (
 )
 
 // event is one input of step. The terminal is set for evStopped and evResumed,
-// and for evSignal with SIGTTIN or SIGTTOU.
+// and for evSignal with what a terminal sends.
 type event struct {
 	kind     eventKind
 	now      time.Time

@@ -190,6 +190,11 @@ func TestStep(t *testing.T) {
 		{at(stopping), stopped(syscall.SIGSTOP, none), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
 		{at(stopping), stopped(syscall.SIGSTOP, orphaned), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
 		{at(killing), stopped(syscall.SIGSTOP, none), killing, 0, "CommandStopped STOP"},
+		// Typed while reaper's own group has the terminal: for the whole group.
+		{at(delaying), wants(syscall.SIGINT, ours), stopping, 10 * sec, "group INT"},
+		{at(stopping), wants(syscall.SIGQUIT, ours), stopping, 10 * sec, "group QUIT"},
+		{at(up), wants(syscall.SIGTSTP, ours), up, 0, "group TSTP"},
+		{at(up), wants(syscall.SIGTSTP, theirs), up, 0, "send TSTP"},
 		// A pager beside reaper wants the terminal that the command has (pitfall 41).
 		{at(up), wants(syscall.SIGTTIN, theirs), up, 0, "take; continue own"},
 		{at(stopping), wants(syscall.SIGTTOU, theirs), stopping, 10 * sec, "take; continue own"},

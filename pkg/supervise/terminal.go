@@ -85,6 +85,21 @@ func (m machine) lend() (machine, []action) {
 	return m, []action{{kind: actTakeTerminal}, {kind: actContinueOwn}}
 }
 
+// sendAs is how a signal goes to the command. What was typed while reaper's own
+// group has the terminal goes to the command's whole group, as it would have
+// from the terminal.
+func sendAs(ev event) actionKind {
+	if tty := ev.terminal; ofKeyboard(ev.from) && tty.Present && tty.Foreground == tty.Own {
+		return actSendGroup
+	}
+	return actSend
+}
+
+// ofKeyboard tells the signals that keys send to the foreground group.
+func ofKeyboard(sig syscall.Signal) bool {
+	return sig == syscall.SIGINT || sig == syscall.SIGQUIT || sig == syscall.SIGTSTP
+}
+
 // forTerminal tells the signals that the kernel sends to a group that uses the
 // terminal from the background.
 func forTerminal(sig syscall.Signal) bool {

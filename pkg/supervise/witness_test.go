@@ -109,7 +109,7 @@ func (w *witness) stopRequests(m machine, ev event, next machine, acts []action)
 		return nil
 	}
 	sends := func(want syscall.Signal) bool {
-		return slices.ContainsFunc(acts, func(a action) bool { return a.kind == actSend && a.sig == want })
+		return slices.ContainsFunc(acts, func(a action) bool { return (a.kind == actSend || a.kind == actSendGroup) && a.sig == want })
 	}
 	stop := sig
 	if w.cfg.StopSignal != 0 {

@@ -1,0 +1,470 @@
+package main
+
+import (
+	"errors"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// parse is what run does with a command line and an environment.
+func parse(args, env []string) (*options, operands, error) {
+	o, rest, err := parseOptions(args)
+	if err == nil {
+		err = o.readVariables(env)
+	}
+	return o, rest, err
+}
+
+// Options end at the first operand or at -- (pitfall 12: what follows the
+// command is the command's).
+func TestOperands(t *testing.T) {
+	for _, test := range []struct {
+		args     string
+		operands string
+		explicit bool
+		before   string
+	}{
+		{"", "", false, ""},
+		{"cmd", "cmd", false, ""},
+		{"cmd -g --help", "cmd -g --help", false, ""},
+		{"cmd -- -g", "cmd -- -g", false, ""},
+		{"-g cmd -v", "cmd -v", false, "-g"},
+		{"-g -- cmd -v", "cmd -v", true, "-g --"},
+		{"-- cmd", "cmd", true, "--"},
+		{"-- -g", "-g", true, "--"},
+		{"-- --", "--", true, "--"},
+		{"--", "", true, "--"},
+		{"-g --", "", true, "-g --"},
+		{"-", "-", false, ""},
+		{"-g - -v", "- -v", false, "-g"},
+		{"run", "run", false, ""},
+		{"-- run", "run", true, "--"},
+		{"-v run -g cmd", "run -g cmd", false, "-v"},
+		{"--stop-signal run cmd", "cmd", false, "--stop-signal run"},
+		{"--stop-timeout 5 cmd", "cmd", false, "--stop-timeout 5"},
+		{"--stop-timeout=5 cmd", "cmd", false, "--stop-timeout=5"},
+		{"-p TERM cmd", "cmd", false, "-p TERM"},
+		{"-pTERM cmd", "cmd", false, "-pTERM"},
+		{"-gvv cmd", "cmd", false, "-gvv"},
+	} {
+		args := strings.Fields(test.args)
+		args = slices.Clip(args)
+		o, rest, err := parseOptions(args)
+		if test.args == "--stop-signal run cmd" { // a value is never a subcommand
+			if err == nil || err.Error() != "--stop-signal run: not a signal" {
+				t.Errorf("%q: %v", test.args, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", test.args, err)
+			continue
+		}
+		if got := strings.Join(rest.args, " "); got != test.operands || rest.explicit != test.explicit {
+			t.Errorf("%q: operands %q, explicit %v; want %q, %v", test.args, got, rest.explicit, test.operands, test.explicit)
+		}
+		if got := strings.Join(rest.before, " "); got != test.before {
+			t.Errorf("%q: before %q, want %q", test.args, got, test.before)
+		}
+		if o == nil {
+			t.Errorf("%q: no options", test.args)
+		}
+	}
+}
+
+// An operand that is the name of a subcommand is that; -- before it makes it a
+// command.
+func TestSubcommand(t *testing.T) {
+	for args, want := range map[string]bool{
+		"run": true, "-g run": true, "run cmd": true, "-- run": false, "-g -- run": false,
+		"cmd run": false, "Run": false, "": false, "--": false, "./run": false,
+	} {
+		_, rest, err := parseOptions(strings.Fields(args))
+		if err != nil || rest.is("run") != want {
+			t.Errorf("%q: is run: %v, %v; want %v", args, rest.is("run"), err, want)
+		}
+	}
+}
+
+// optionCase is one option, a value for it, and what that does.
+type optionCase struct {
+	option string
+	args   []string // every way to give it on the command line
+	value  string   // the same in a variable
+	other  string   // another value, as good
+	got    func(*options) any
+	want   any
+}
+
+var optionCases = []optionCase{
+	{
+		"group",
+		[]string{"-g", "--group", "--group=true"},
+		"true", "false",
+		func(o *options) any { return o.config.Group }, true,
+	},
+	{
+		"rewrite",
+		[]string{"-r TERM:QUIT", "-rTERM:QUIT", "--rewrite TERM:QUIT", "--rewrite=15:3"},
+		"TERM:QUIT", "HUP:none",
+		func(o *options) any { return o.config.Rewrite },
+		map[syscall.Signal]syscall.Signal{15: 3},
+	},
+	{
+		"stop-delay",
+		[]string{"--stop-delay 1m30s", "--stop-delay=90"},
+		"90", "5s",
+		func(o *options) any { return o.config.StopDelay }, 90 * time.Second,
+	},
+	{
+		"parent-death",
+		[]string{"-p TERM", "-p15", "--parent-death=sigterm"},
+		"TERM", "none",
+		func(o *options) any { return o.parentDeath }, syscall.SIGTERM,
+	},
+	{
+		"child-parent-death",
+		[]string{"--child-parent-death KILL"},
+		"KILL", "none",
+		func(o *options) any { return o.config.ChildParentDeath }, syscall.SIGKILL,
+	},
+	{
+		"stop-signal",
+		[]string{"--stop-signal INT"},
+		"INT", "TERM",
+		func(o *options) any { return o.config.StopSignal }, syscall.SIGINT,
+	},
+	{
+		"stop-timeout",
+		[]string{"--stop-timeout 0.5"},
+		"500ms", "7",
+		func(o *options) any { return o.config.StopTimeout }, 500 * time.Millisecond,
+	},
+	{
+		"ok-exit",
+		[]string{"--ok-exit 3,TERM"},
+		"3,TERM", "4",
+		func(o *options) any { return o.okExit },
+		okSet{codes: [4]uint64{1 << 3}, signals: reap.Signals(15)},
+	},
+	{
+		"raise",
+		[]string{"--raise"},
+		"1", "0",
+		func(o *options) any { return o.raise }, true,
+	},
+	{
+		"keep-env",
+		[]string{"--keep-env"},
+		"true", "false",
+		func(o *options) any { return o.keepEnv }, true,
+	},
+	{
+		"verbose",
+		[]string{"-vv", "-v -v", "--verbose --verbose", "--verbose=2", "-v=2"},
+		"2", "1",
+		func(o *options) any { return o.verbose }, 2,
+	},
+	{
+		"quiet",
+		[]string{"-q", "--quiet"},
+		"true", "false",
+		func(o *options) any { return o.quiet }, true,
+	},
+	{
+		"log-format",
+		[]string{"--log-format json"},
+		"json", "console",
+		func(o *options) any { return o.logFormat }, "json",
+	},
+}
+
+// Every option works in each of its forms and as its variable; the command line
+// wins; an empty variable is as none.
+func TestOptions(t *testing.T) {
+	var covered []string
+	for _, test := range optionCases {
+		covered = append(covered, test.option)
+		t.Run(test.option, func(t *testing.T) {
+			unset, _, err := parse(nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			variable := variableOf(test.option)
+			check := func(args string, env []string, want any) {
+				t.Helper()
+				o, rest, err := parse(append(strings.Fields(args), "cmd"), env)
+				if err != nil {
+					t.Errorf("%q with %q: %v", args, env, err)
+					return
+				}
+				if got := test.got(o); !reflect.DeepEqual(got, want) {
+					t.Errorf("%q with %q: got %v, want %v", args, env, got, want)
+				}
+				if !slices.Equal(rest.args, []string{"cmd"}) {
+					t.Errorf("%q: operands %q", args, rest.args)
+				}
+			}
+			check("", nil, test.got(unset))
+			for _, args := range test.args {
+				check(args, nil, test.want)
+				check(args, []string{variable + "=" + test.other}, test.want)
+				check(args, []string{variable + "=not good for anything"}, test.want)
+			}
+			check("", []string{variable + "=" + test.value}, test.want)
+			check("", []string{variable + "="}, test.got(unset))
+			check("", []string{variable}, test.got(unset))
+			// getenv(3) sees the first of two.
+			check("", []string{variable + "=" + test.value, variable + "=" + test.other}, test.want)
+			check("", []string{variable + "=", variable + "=" + test.value}, test.got(unset))
+			if reflect.DeepEqual(test.got(unset), test.want) {
+				t.Errorf("the case proves nothing: %v is the default", test.want)
+			}
+		})
+	}
+	if want := optionNames(newFlags(&options{})); !slices.Equal(covered, want) {
+		t.Errorf("tested:   %q\ndeclared: %q", covered, want)
+	}
+}
+
+// An image can set variables once, and whoever runs it has the last word, also
+// where the two contradict each other.
+func TestCommandLineOverridesContradiction(t *testing.T) {
+	o, _, err := parse([]string{"-v", "cmd"}, []string{"REAPER_QUIET=true"})
+	if err != nil || o.quiet || o.verbose != 1 {
+		t.Errorf("-v with REAPER_QUIET: quiet %v, verbose %d, %v", o.quiet, o.verbose, err)
+	}
+	o, _, err = parse([]string{"-q", "cmd"}, []string{"REAPER_VERBOSE=2"})
+	if err != nil || !o.quiet || o.verbose != 0 {
+		t.Errorf("-q with REAPER_VERBOSE: quiet %v, verbose %d, %v", o.quiet, o.verbose, err)
+	}
+	o, _, err = parse([]string{"--quiet=false", "cmd"}, []string{"REAPER_VERBOSE=2"})
+	if err != nil || o.quiet || o.verbose != 2 {
+		t.Errorf("--quiet=false with REAPER_VERBOSE: quiet %v, verbose %d, %v", o.quiet, o.verbose, err)
+	}
+}
+
+// The variables that are options are not passed on, be they used or not. Others
+// with the same beginning belong to other software.
+func TestVariablesPassedOn(t *testing.T) {
+	others := []string{
+		"PATH=/bin", "REAPER_PORT=80", "REAPER_=", "REAPER=1", "REAPER_HELP=1", "REAPER_VERSION=3.1", "reaper_group=true",
+		"REAPER_GROUPS=1", "REAPER_STOP-DELAY=1", "", "=", "=C:=x", "novalue", "PATH=/usr/bin",
+	}
+	options := []string{"REAPER_GROUP=true", "REAPER_STOP_TIMEOUT=", "REAPER_VERBOSE", "REAPER_GROUP=bad", "REAPER_OK_EXIT=1"}
+	var env []string
+	for i, other := range others {
+		env = append(env, other)
+		if i < len(options) {
+			env = append(env, options[i])
+		}
+	}
+	before := slices.Clone(env)
+
+	o, _, err := parse([]string{"--ok-exit", "2", "cmd"}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(o.config.Env, others) {
+		t.Errorf("passed on: %q\nwant:      %q", o.config.Env, others)
+	}
+	if !slices.Equal(env, before) {
+		t.Errorf("the environment itself was changed to %q", env)
+	}
+
+	for _, kept := range []struct{ args, env []string }{
+		{[]string{"--keep-env", "cmd"}, env},
+		{[]string{"cmd"}, append(env, "REAPER_KEEP_ENV=1")},
+	} {
+		o, _, err := parse(kept.args, kept.env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(o.config.Env, kept.env) {
+			t.Errorf("kept: %q\nwant: %q", o.config.Env, kept.env)
+		}
+		if !o.config.Group {
+			t.Error("a variable that is passed on has no effect")
+		}
+	}
+}
+
+// Help and version answer also where a variable is wrong.
+func TestHelpBeforeVariables(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"-h"}, {"--version"}, {"help"}, {"version"}, {"run", "--help"}, {"-q", "-v", "-h"}} {
+		p, stdout, stderr := fakeProcess(args...)
+		p.env = []string{"REAPER_STOP_TIMEOUT=soon"}
+		if code, raise := p.main(); code != 0 || raise != 0 || stdout.Len() == 0 || stderr.Len() != 0 {
+			t.Errorf("%q: code %d, raise %d, stdout %q, stderr %q", args, code, raise, stdout, stderr)
+		}
+	}
+}
+
+// Every wrong call: one line that says what is wrong, and one that says what to
+// do. The texts are read by people, so they stand here in full.
+func TestMisuse(t *testing.T) {
+	const (
+		unknown = "'reaper help' lists the options; put -- before a command that starts with a dash"
+		missing = "'reaper help' lists the options and their values"
+		signal  = "use a name such as TERM, a number from 1 to 64, RTMIN+n or RTMAX-n"
+		orNone  = "use a name such as TERM, a number from 1 to 64, RTMIN+n, RTMAX-n or none"
+		time    = "use seconds, or units as in 1m30s or 500ms"
+		rewrite = "use FROM:TO, as in TERM:QUIT, or FROM:none"
+		ok      = "use codes from 0 to 255 and names of signals, as in 143,TERM"
+	)
+	type words []string
+	for _, test := range []struct {
+		args       words
+		env        string
+		what, hint string
+	}{
+		{words{"--grup", "cmd"}, "", "unknown option --grup", unknown},
+		{words{"--grup=1", "cmd"}, "", "unknown option --grup", unknown},
+		{words{"--no such"}, "", `unknown option "--no such"`, unknown},
+		{words{"--a\nb"}, "", `unknown option "--a\nb"`, unknown},
+		{words{"-x", "cmd"}, "", "unknown option -x", unknown},
+		{words{"-gx", "cmd"}, "", "unknown option -x in -gx", unknown},
+		{words{"-é"}, "", `unknown option "-é"`, unknown},
+		{words{"-\xff"}, "", `unknown option "-�"`, unknown},
+		{words{"-help"}, "", "unknown option -e in -help", "did you mean --help?"},
+		{words{"-quiet", "cmd"}, "", "unknown option -u in -quiet", "did you mean --quiet?"},
+		{words{"-stop-timeout=5s", "cmd"}, "", "unknown option -s in -stop-timeout=5s", "did you mean --stop-timeout?"},
+		{words{"-stop-timeout", "5s"}, "", "unknown option -s in -stop-timeout", "did you mean --stop-timeout?"},
+		{words{"-test.v", "cmd"}, "", "unknown option -test.v", unknown},
+		{words{"---group"}, "", "malformed option ---group", unknown},
+		{words{"--=5"}, "", "malformed option --=5", unknown},
+
+		{words{"--stop-signal"}, "", "option --stop-signal needs a value", missing},
+		{words{"-r"}, "", "option --rewrite needs a value", missing},
+		{words{"-gp"}, "", "option --parent-death needs a value", missing},
+
+		{words{"--group=maybe"}, "", "--group=maybe: neither true nor false", "use true or false"},
+		{words{"-q="}, "", "unknown option -= in -q=", unknown},
+		{words{"--raise="}, "", `--raise="": neither true nor false`, "use true or false"},
+		{words{"--verbose=much"}, "", "--verbose=much: not a count", "use 1, as for -v, or 2, as for -vv"},
+		{words{"-v=-1"}, "", "--verbose=-1: not a count", "use 1, as for -v, or 2, as for -vv"},
+
+		{words{"--stop-signal", "TERMS"}, "", "--stop-signal TERMS: not a signal", signal},
+		{words{"--stop-signal", "none"}, "", "--stop-signal none: not a signal", signal},
+		{words{"--stop-signal="}, "", `--stop-signal "": not a signal`, signal},
+		{words{"--stop-signal", "a\nb"}, "", `--stop-signal "a\nb": not a signal`, signal},
+		{words{"-p", "65"}, "", "--parent-death 65: not a signal", orNone},
+		{words{"--child-parent-death=cmd"}, "", "--child-parent-death cmd: not a signal", orNone},
+
+		{words{"--stop-delay", "soon"}, "", "--stop-delay soon: not a duration", time},
+		{words{"--stop-timeout", "-5s"}, "", "--stop-timeout -5s: a duration cannot be negative", time},
+		{words{"--stop-timeout", "3000000h"}, "", "--stop-timeout 3000000h: too long a duration", "292 years is the most"},
+
+		{words{"-r", "TERM"}, "", "--rewrite TERM: TERM has no colon", rewrite},
+		{words{"-r", "TERM:INT,"}, "", `--rewrite TERM:INT,: "" has no colon`, rewrite},
+		{words{"-r", "TERMS:INT"}, "", "--rewrite TERMS:INT: TERMS is not a signal", signal},
+		{words{"-r", "HUP:none,TERM:0"}, "", "--rewrite HUP:none,TERM:0: 0 is not a signal", orNone},
+		{words{"-r", "9:TERM"}, "", "--rewrite 9:TERM: KILL cannot be caught, so it cannot be rewritten", "leave it out"},
+		{words{"-r", "STOP:TERM"}, "", "--rewrite STOP:TERM: STOP cannot be caught, so it cannot be rewritten", "leave it out"},
+		{words{"-r", "CHLD:USR1"}, "", "--rewrite CHLD:USR1: CHLD is never forwarded, so it cannot be rewritten", "leave it out"},
+		{words{"-r", "TERM:INT", "-r", "15:3"}, "", "--rewrite 15:3: TERM is rewritten twice, and differently", "give one rule for each signal"},
+
+		{words{"--ok-exit", "300"}, "", "--ok-exit 300: 300 is not an exit code", ok},
+		{words{"--ok-exit", "1,-1"}, "", "--ok-exit 1,-1: -1 is not an exit code", ok},
+		{words{"--ok-exit", "1;2"}, "", `--ok-exit "1;2": "1;2" is neither an exit code nor a signal`, ok},
+
+		{words{"--log-format", "xml"}, "", "--log-format xml: not one of the choices", "use auto, console or json"},
+
+		{words{"-q", "-v", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
+		{
+			words{"--stop-signal", "KILL", "--stop-timeout", "5", "cmd"},
+			"",
+			"--stop-timeout has nothing to wait for when --stop-signal is KILL", "give one of them",
+		},
+
+		// A variable is named where it is the culprit.
+		{words{"cmd"}, "REAPER_STOP_TIMEOUT=soon", "REAPER_STOP_TIMEOUT=soon: not a duration", time},
+		{words{"cmd"}, "REAPER_GROUP=on and off", `REAPER_GROUP="on and off": neither true nor false`, "use true or false"},
+		{words{"cmd"}, "REAPER_VERBOSE=true", "REAPER_VERBOSE=true: not a count", "use 1, as for -v, or 2, as for -vv"},
+		{words{"cmd"}, "REAPER_STOP_SIGNAL=TERMS", "REAPER_STOP_SIGNAL=TERMS: not a signal", signal},
+		{words{"cmd"}, "REAPER_PARENT_DEATH=x", "REAPER_PARENT_DEATH=x: not a signal", orNone},
+		{words{"cmd"}, "REAPER_REWRITE=x=y", "REAPER_REWRITE=x=y: x=y has no colon", rewrite},
+		{words{"cmd"}, "REAPER_OK_EXIT=1,x", "REAPER_OK_EXIT=1,x: x is neither an exit code nor a signal", ok},
+		{words{"cmd"}, "REAPER_LOG_FORMAT=JSON", "REAPER_LOG_FORMAT=JSON: not one of the choices", "use auto, console or json"},
+		{words{"cmd"}, "REAPER_QUIET=1 REAPER_VERBOSE=1", "REAPER_QUIET and REAPER_VERBOSE contradict each other", "give one of them"},
+		{
+			words{"--stop-signal=KILL", "cmd"},
+			"REAPER_STOP_TIMEOUT=5",
+			"REAPER_STOP_TIMEOUT has nothing to wait for when --stop-signal is KILL", "give one of them",
+		},
+
+		{nil, "", "no command", "usage: reaper [options] [--] command [argument...]"},
+		{words{"-g"}, "", "no command", "usage: reaper [options] [--] command [argument...]"},
+		{words{"-g", "--"}, "", "no command", "usage: reaper [options] [--] command [argument...]"},
+		{words{"run"}, "", "no command", "usage: reaper [options] [--] command [argument...]"},
+		{words{""}, "", "the command is an empty word", "if it comes from a variable, is that set?"},
+		{words{"--", "", "x"}, "", "the command is an empty word", "if it comes from a variable, is that set?"},
+		{words{"run", "-x"}, "", "unknown option -x", unknown},
+		{words{"-v", "run", "-q", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
+		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|signals]"},
+		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|signals]"},
+		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|signals]"},
+		{words{"version", "2"}, "", "version takes no arguments", "usage: reaper version"},
+	} {
+		var env []string
+		if test.env != "" {
+			env = []string{test.env}
+			if name, second, two := strings.Cut(test.env, " REAPER_"); two {
+				env = []string{name, "REAPER_" + second}
+			}
+		}
+		p, stdout, stderr := fakeProcess(test.args...)
+		p.env = env
+		code, raise := p.main()
+		if want := "reaper: " + test.what + "\nreaper: " + test.hint + "\n"; stderr.String() != want {
+			t.Errorf("%q with %q says\n%swant\n%s", test.args, env, stderr, want)
+		}
+		if code != exitFailed || raise != 0 || stdout.Len() != 0 {
+			t.Errorf("%q with %q: code %d, raise %d, stdout %q", test.args, env, code, raise, stdout)
+		}
+		wantUsageError(t, &usageError{test.what, test.hint})
+	}
+}
+
+// What package pflag may say one day is passed on rather than hidden.
+func TestMisuseOfUnknownKind(t *testing.T) {
+	err := misuse(errors.New("something new"), nil, pflag.NewFlagSet("", pflag.ContinueOnError))
+	if err.Error() != "something new" {
+		t.Error(err)
+	}
+	wantUsageError(t, err)
+}
+
+// A refused command line leaves no trace in what was handed in.
+func TestParseKeepsArguments(t *testing.T) {
+	args := strings.Fields("-g run -v cmd -x")
+	before := slices.Clone(args)
+	p, _, _ := fakeProcess()
+	p.args = append([]string{"reaper"}, args...)
+	p.env = []string{"REAPER_STOP_TIMEOUT=soon"} // so that nothing is run
+	p.main()
+	if !slices.Equal(p.args[1:], before) {
+		t.Errorf("the arguments were changed to %q", p.args)
+	}
+}
+
+func TestVariableOf(t *testing.T) {
+	got := make(map[string]string)
+	for _, name := range []string{"group", "stop-timeout", "child-parent-death"} {
+		got[name] = variableOf(name)
+	}
+	if want := (map[string]string{
+		"group": "REAPER_GROUP", "stop-timeout": "REAPER_STOP_TIMEOUT", "child-parent-death": "REAPER_CHILD_PARENT_DEATH",
+	}); !maps.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+}

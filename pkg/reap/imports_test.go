@@ -1,0 +1,79 @@
+package reap
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/reaper-init/reaper"
+
+// goList runs go list at the root of the module and returns its lines.
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("there is no go command here")
+	}
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n")
+}
+
+// This package is for any program: it brings nothing but the standard library
+// and system calls.
+func TestDependencies(t *testing.T) {
+	got := goList(t, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./pkg/reap")
+	slices.Sort(got)
+	if want := []string{module + "/pkg/reap", "golang.org/x/sys/unix"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// What a package must not import itself, and why.
+func TestImports(t *testing.T) {
+	for pkg, forbidden := range map[string]map[string]string{
+		"./pkg/reap": {
+			"os/exec":   "its Wait races with wait4(-1)",
+			"os/signal": "signals are taken by cmd/reaper",
+			"log":       "cmd/reaper logs",
+		},
+		"./pkg/supervise": {
+			"go.uber.org/zap":         "it emits events, and cmd/reaper logs them",
+			"go.uber.org/zap/zapcore": "it emits events, and cmd/reaper logs them",
+			"golang.org/x/sys/unix":   "system calls are in pkg/reap",
+			"os/exec":                 "its Wait races with wait4(-1)",
+			"os/signal":               "signals are values that flow in",
+			"log":                     "it emits events, and cmd/reaper logs them",
+		},
+		"./cmd/reaper": {
+			"go.uber.org/zap": "it brings net/http; zapcore does not",
+			"os/exec":         "its Wait races with wait4(-1)",
+		},
+	} {
+		for _, imported := range goList(t, "-f", `{{join .Imports "\n"}}`, pkg) {
+			if why, ok := forbidden[imported]; ok {
+				t.Errorf("%s imports %s: %s", pkg, imported, why)
+			}
+		}
+	}
+	// No arrow goes up.
+	for _, pkg := range goList(t, "-deps", "./pkg/supervise") {
+		if strings.HasPrefix(pkg, module+"/cmd") || strings.HasPrefix(pkg, "go.uber.org/") {
+			t.Errorf("pkg/supervise needs %s", pkg)
+		}
+	}
+}
+
+func TestEveryPackageIsDocumented(t *testing.T) {
+	for _, line := range goList(t, "-f", "{{.ImportPath}}\t{{.Doc}}", "./...") {
+		pkg, doc, _ := strings.Cut(line, "\t")
+		if doc == "" {
+			t.Errorf("%s has no doc comment", pkg)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+//go:build linux && (amd64 || arm64)
+
+package reap
+
+import (
+	"math"
+	"os"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// sharedScript is a script in memory that a copy of the process shares too: the
+// emulator for other machines makes a vfork a fork.
+func sharedScript(t *testing.T) *script {
+	t.Helper()
+	return (*script)(shared(t, int(unsafe.Sizeof(script{}))))
+}
+
+func shared(t *testing.T, size int) unsafe.Pointer {
+	t.Helper()
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Munmap(memory); err != nil {
+			t.Error(err)
+		}
+	})
+	return unsafe.Pointer(&memory[0])
+}
+
+// play runs a script that executes nothing, and checks that its child ended with
+// 127.
+func play(t *testing.T, s *script) (pid int) {
+	t.Helper()
+	pid, err := s.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exit := awaitReap(t, pid); exit.PID != pid || exit.Status != ExitStatus(127) {
+		t.Errorf("%+v", exit)
+	}
+	return pid
+}
+
+// The child makes the calls in their order, goes on after a failure or ends, as
+// each call says, and writes down what came of them.
+func TestVfork(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	none := uintptr(math.MaxUint32) // no descriptor
+	closed := -int(unix.EBADF)
+
+	t.Run("goes on", func(t *testing.T) {
+		s := sharedScript(t)
+		self := s.add(needSuccess, unix.SYS_GETPID)
+		fails := s.add(needNothing, unix.SYS_CLOSE, none)
+		parent := s.add(needEqual, unix.SYS_GETPPID, 0, 0, 0, 0, uintptr(os.Getpid()))
+		last := s.add(needSuccess, unix.SYS_GETPID)
+		pid := play(t, s)
+		if self.result != pid || fails.result != closed || parent.result != os.Getpid() || last.result != pid {
+			t.Errorf("child %d: %+v", pid, s.calls[:s.n])
+		}
+	})
+	t.Run("ends where success is needed", func(t *testing.T) {
+		s := sharedScript(t)
+		fails := s.add(needSuccess, unix.SYS_CLOSE, none)
+		after := s.add(needNothing, unix.SYS_GETPID)
+		play(t, s)
+		if fails.result != closed || after.result != notMade {
+			t.Errorf("%+v", s.calls[:s.n])
+		}
+	})
+	t.Run("ends where a result is needed", func(t *testing.T) {
+		for _, wrong := range []uintptr{0, uintptr(os.Getpid()) + 1, uintptr(os.Getpid()) + 1<<32} {
+			s := sharedScript(t)
+			parent := s.add(needEqual, unix.SYS_GETPPID, 0, 0, 0, 0, wrong)
+			after := s.add(needNothing, unix.SYS_GETPID)
+			play(t, s)
+			if parent.result != os.Getpid() || after.result != notMade {
+				t.Errorf("%+v", s.calls[:s.n])
+			}
+		}
+	})
+	t.Run("makes no call", func(t *testing.T) {
+		play(t, sharedScript(t))
+	})
+	t.Run("passes five arguments", func(t *testing.T) {
+		stat := (*unix.Statx_t)(shared(t, int(unsafe.Sizeof(unix.Statx_t{}))))
+		path := (*[11]byte)(shared(t, 11))
+		copy(path[:], "/proc/self")
+		dir := unix.AT_FDCWD
+		s := sharedScript(t)
+		c := s.add(needSuccess, unix.SYS_STATX, uintptr(dir), uintptr(unsafe.Pointer(path)),
+			unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BASIC_STATS, uintptr(unsafe.Pointer(stat)))
+		play(t, s)
+		if c.result != 0 || stat.Mode&unix.S_IFMT != unix.S_IFLNK {
+			t.Errorf("%d: %+v", c.result, stat)
+		}
+	})
+}
+
+// With everything that can be asked for the script still has room.
+func TestScriptHasRoom(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	pid, err := Start(Command{
+		Args: []string{"true"}, Env: environment(), ParentDeath: unix.SIGKILL, Terminal: &Terminal{500},
+		Inherited: &Inheritance{Blocked: math.MaxUint64, Ignored: math.MaxUint64, NoFile: Limit{100, 100}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if exit := awaitReap(t, pid); exit.Status != 0 {
+		t.Errorf("%+v", exit)
+	}
+}
+
+// The assembly knows where the fields are.
+func TestCallLayout(t *testing.T) {
+	var c call
+	for name, at := range map[string][2]uintptr{
+		"nr": {unsafe.Offsetof(c.nr), 0}, "args": {unsafe.Offsetof(c.args), 8},
+		"need": {unsafe.Offsetof(c.need), 48}, "result": {unsafe.Offsetof(c.result), 56}, "size": {unsafe.Sizeof(c), 64},
+	} {
+		if at[0] != at[1] {
+			t.Errorf("%s: at %d, want %d", name, at[0], at[1])
+		}
+	}
+	if s := unsafe.Sizeof(sigaction{}); s != 32 {
+		t.Errorf("a sigaction has %d bytes", s)
+	}
+}
