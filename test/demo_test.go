@@ -595,22 +595,22 @@ func TestDemoOnTerminal(t *testing.T) {
 		step  int
 		until string // what is on the screen when the key is pressed
 	}{
-		{1, " sleep 2\r\n"},
+		{1, " sleep 2\n"},
 		{5, "stuck"},
 		{6, "stuck"},
 	} {
 		t.Run(fmt.Sprintf("step %d", c.step), func(t *testing.T) {
-			tty := onTerminal(t, asSubreaper, demo, stuckReaper(t, c.step))
+			tty := startTerminal(t, asSubreaper, nil, demo, stuckReaper(t, c.step))
 			tty.expect(c.until)
-			tty.keys(ctrlC)
+			tty.typeKeys(keyInterrupt)
 			if status := tty.wait(); status != reap.ExitStatus(128+int(unix.SIGINT)) {
 				t.Errorf("it ended with %v", status)
 			}
 			if alive() > 0 {
 				t.Errorf("it left\n%s", table(os.Getpid()))
 			}
-			if row := regexp.MustCompile(`\nS\+ +\d+ +\d+ sleep 2\r\n`); !row.MatchString(tty.printed()) {
-				t.Errorf("sleep is not in the foreground:\n%s", tty.printed())
+			if row := regexp.MustCompile(`\nS\+ +\d+ +\d+ sleep 2\n`); !row.MatchString(tty.shown()) {
+				t.Errorf("sleep is not in the foreground:\n%s", tty.shown())
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package reap
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -14,7 +15,7 @@ import (
 // such file, as in an empty container, one of the standard streams. It returns
 // nil if the process has none: no terminal, or one of another session.
 func OpenTerminal() *Terminal {
-	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == nil {
 		return &Terminal{fd}
 	}
@@ -28,34 +29,60 @@ func OpenTerminal() *Terminal {
 }
 
 // Foreground is the process group that the terminal's keys send signals to and
-// that may read from it. It is 0 if the terminal has hung up.
+// that may read from it. It is 0 if that is the caller's own and belongs to an
+// outer pid namespace, so that it has no number here: Getpgrp tells 0 as well.
+// It is negative if it is another one of these, or the terminal has hung up.
 func (t *Terminal) Foreground() int {
 	pgid, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
-	if err != nil {
-		return 0
+	if err != nil || pgid == 0 && !t.readable() {
+		return -1
 	}
 	return pgid
+}
+
+// readable reports whether the calling process may read from the terminal, as
+// the foreground group alone may. Reading nothing from the background fails
+// with EIO if SIGTTIN is blocked (n_tty_read of the kernel).
+func (t *Terminal) readable() bool {
+	flags, err := unix.FcntlInt(uintptr(t.fd), unix.F_GETFL, 0)
+	if err != nil || flags&unix.O_NONBLOCK == 0 {
+		return true // a standard stream, where this could wait for a reader
+	}
+	err = withBlocked(unix.SIGTTIN, func() error {
+		_, err := unix.Read(t.fd, nil)
+		return err
+	})
+	return !errors.Is(err, unix.EIO)
 }
 
 // SetForeground gives the terminal to a process group of the same session. The
 // caller may be in the background: SIGTTOU, which the kernel has for this, is
 // blocked meanwhile on the calling thread alone.
 func (t *Terminal) SetForeground(pgid int) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	var ttou, before unix.Sigset_t
-	ttou.Val[0] = uint64(Signals(unix.SIGTTOU))
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &ttou, &before); err != nil {
-		return fmt.Errorf("block SIGTTOU: %w", err)
-	}
-	err := unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, pgid)
-	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil); err != nil {
-		return fmt.Errorf("restore signal mask: %w", err)
-	}
+	err := withBlocked(unix.SIGTTOU, func() error {
+		return unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, pgid)
+	})
 	if err != nil {
 		return fmt.Errorf("give terminal to group %d: %w", pgid, err)
 	}
 	return nil
+}
+
+// withBlocked calls f while sig is blocked on the calling thread.
+func withBlocked(sig syscall.Signal, f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	set, before := sigset(sig), unix.Sigset_t{}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, &before); err != nil {
+		return fmt.Errorf("block signal %d: %w", int(sig), err)
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) //nolint:errcheck // it could be read, so it can be written
+	return f()
+}
+
+func sigset(sig syscall.Signal) (set unix.Sigset_t) {
+	set.Val[0] = uint64(Signals(sig))
+	return set
 }
 
 // StopGroup stops the process group of the caller as sig, one of the terminal's
@@ -70,24 +97,30 @@ func StopGroup(sig syscall.Signal) error {
 	if sig == unix.SIGSTOP {
 		sig = unix.SIGTSTP
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	ignore, dfl, before := sigactionRaw{[4]uint64{1}}, sigactionRaw{}, sigactionRaw{}
-	if err := rtSigaction(sig, &ignore, &before); err != nil {
-		return fmt.Errorf("ignore signal %d: %w", int(sig), err)
-	}
-	defer rtSigaction(sig, &before, nil) //nolint:errcheck // it could be read, so it can be written
-	groupErr := unix.Kill(0, sig)
-	if err := rtSigaction(sig, &dfl, nil); err != nil {
-		return fmt.Errorf("reset signal %d: %w", int(sig), err)
-	}
-	// To this thread, which so stops before the call returns: were it to the
-	// process, another thread could take it later, when the handler is back.
-	if err := unix.Tgkill(os.Getpid(), unix.Gettid(), sig); err != nil {
-		return fmt.Errorf("stop by signal %d: %w", int(sig), err)
-	}
-	if groupErr != nil {
-		return fmt.Errorf("stop own group by signal %d: %w", int(sig), groupErr)
+	err := withBlocked(sig, func() error {
+		var dfl, before sigactionRaw
+		if err := rtSigaction(sig, &dfl, &before); err != nil {
+			return err
+		}
+		// Any thread may take the copy that the group's signal makes for this
+		// process, and this thread run on until it has. So it has a copy of its
+		// own, which waits. If the group has been continued by the time that it
+		// is let through, SIGCONT has taken back both copies (signal(7)): no stop
+		// comes after it.
+		err := unix.Tgkill(os.Getpid(), unix.Gettid(), sig)
+		if err == nil {
+			err = unix.Kill(0, sig)
+		}
+		set := sigset(sig)
+		_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil) // here it stops
+		// A copy that the kernel has not acted on must not reach the handler: to
+		// ignore the signal is to drop it (sigaction(2)).
+		_ = rtSigaction(sig, &sigactionRaw{action: sigIgnored}, nil)
+		_ = rtSigaction(sig, &before, nil)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("stop own group by signal %d: %w", int(sig), err)
 	}
 	return nil
 }
@@ -102,23 +135,39 @@ func ContinueGroup() error {
 }
 
 // GroupOrphaned reports whether nobody is there to continue the calling process
-// after a stop: its parent is of another session, or the leader of the session
-// is in its own group, or it is PID 1. The kernel's own rule looks at the parent
-// of every member of the group (setpgid(2)).
+// after a stop: it is PID 1, or the leader of the session is in its group, or
+// the first of its ancestors that is not in its group is of another session. The
+// kernel's own rule looks at the parent of every member of the group (setpgid(2)).
 func GroupOrphaned() bool {
 	session, err := unix.Getsid(0)
-	if err != nil || os.Getpid() == 1 || session == unix.Getpgrp() {
+	group := unix.Getpgrp()
+	if err != nil || os.Getpid() == 1 || session == group {
 		return true
 	}
-	of, err := unix.Getsid(os.Getppid())
-	return err != nil || of != session
+	for parent := os.Getppid(); parent != 0; {
+		if of, err := unix.Getsid(parent); err != nil || of != session {
+			return true
+		}
+		if of, err := unix.Getpgid(parent); err != nil || of != group {
+			return err != nil
+		}
+		p, err := ReadProc(parent)
+		if err != nil {
+			return false // no /proc; most likely a shell is further up
+		}
+		parent = p.PPID
+	}
+	return true // the parent is in an outer pid namespace
 }
 
 // sigactionRaw is the kernel's struct sigaction on the machines where SA_RESTORER
 // has a field, and large enough for the others.
 type sigactionRaw struct {
-	words [4]uint64 // the first is the action
+	action uintptr
+	_      [3]uint64
 }
+
+const sigIgnored = 1 // SIG_IGN
 
 func rtSigaction(sig syscall.Signal, act, old *sigactionRaw) error {
 	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig),

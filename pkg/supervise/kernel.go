@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"os"
 	"syscall"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -18,7 +19,8 @@ type Kernel interface {
 	SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error)
 	// JobChange tells whether pid was stopped or continued, see [reap.JobChange].
 	JobChange(pid int) (reap.JobState, syscall.Signal)
-	// Terminal is how the controlling terminal stands now.
+	// Terminal is how the controlling terminal stands now. If the group that had
+	// it has ended, and there is no shell to take it, it falls to reaper's own.
 	Terminal() Terminal
 	// SetForeground gives the terminal to a process group.
 	SetForeground(pgid int) error
@@ -44,7 +46,7 @@ func NewKernel() Kernel {
 func (s *system) Start(c *Config) (int, error) {
 	s.names = c.NameOrphans
 	cmd := reap.Command{Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath}
-	if s.tty != nil && s.tty.Foreground() == s.own {
+	if s.tty != nil && s.tty.Foreground() == s.own && interactive() {
 		cmd.Terminal = s.tty
 	}
 	pid, err := reap.Start(cmd)
@@ -53,6 +55,23 @@ func (s *system) Start(c *Config) (int, error) {
 		_ = s.tty.SetForeground(s.own) // the start has failed already
 	}
 	return pid, err
+}
+
+// interactive reports whether the terminal is where the command reads and
+// writes. If not, others in reaper's group may need it: the pager of a pipeline,
+// or the script that started reaper with & and so with /dev/null to read (POSIX,
+// Shell Command Language, Asynchronous AND-OR Lists). Where their group is
+// orphaned the kernel answers them with EIO, and reaper would never learn of it.
+// The command gets the terminal all the same once it uses it.
+func interactive() bool {
+	null, _ := os.Stat(os.DevNull)
+	for _, stream := range []*os.File{os.Stdin, os.Stdout} {
+		info, err := stream.Stat()
+		if err != nil || info.Mode()&os.ModeCharDevice == 0 || null != nil && os.SameFile(info, null) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *system) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
@@ -86,7 +105,16 @@ func (s *system) Terminal() Terminal {
 	if s.tty == nil {
 		return Terminal{}
 	}
-	return Terminal{Present: true, Foreground: s.tty.Foreground(), Own: s.own, Orphaned: reap.GroupOrphaned()}
+	foreground, orphaned := s.tty.Foreground(), reap.GroupOrphaned()
+	if foreground < 0 {
+		return Terminal{}
+	}
+	if inUse, err := reap.SignalGroup(foreground, 0); orphaned && err == nil && !inUse {
+		if s.tty.SetForeground(s.own) == nil {
+			foreground = s.own
+		}
+	}
+	return Terminal{Present: true, Foreground: foreground, Own: s.own, Orphaned: orphaned}
 }
 
 func (s *system) SetForeground(pgid int) error { return s.tty.SetForeground(pgid) }

@@ -16,7 +16,16 @@ type loop struct {
 	exits   []reap.Exit
 	alarm   *time.Timer // nil while the machine has no deadline
 	armed   time.Time   // what alarm was set for
+
+	restless time.Time      // until when reaper is
+	stopped  syscall.Signal // the stop that waits for this, 0 if none does
+	nudged   bool           // the command has been continued for the stop signal
 }
+
+// restlessness is how long reaper stays awake after a stop of its own, but for a
+// key. What was sent to it during the stop comes by several threads, in any
+// order, and nothing tells which was the last.
+const restlessness = 100 * time.Millisecond
 
 // step hands one event to the machine and does what it says.
 func (l *loop) step(ev event) {
@@ -24,7 +33,9 @@ func (l *loop) step(ev event) {
 	var acts []action
 	l.m, acts = l.m.step(ev)
 	for _, a := range acts {
-		l.do(a)
+		if !l.do(a) {
+			break
+		}
 	}
 }
 
@@ -34,7 +45,7 @@ func (l *loop) signal(sig os.Signal) {
 		return
 	}
 	ev := event{kind: evSignal, sig: s}
-	if forTerminal(s) || ofKeyboard(s) {
+	if forTerminal(s) || byTerminal(s) {
 		ev.terminal = l.Kernel.Terminal()
 	}
 	l.step(ev)
@@ -57,13 +68,7 @@ func (l *loop) untold() {
 func (l *loop) settle() {
 	l.untold()
 	if l.m.pid != 0 {
-		switch change, sig := l.Kernel.JobChange(l.m.pid); change {
-		case reap.JobStopped:
-			l.step(event{kind: evStopped, sig: sig, terminal: l.Kernel.Terminal()})
-		case reap.JobContinued:
-			l.step(event{kind: evContinued})
-		case reap.JobUnchanged:
-		}
+		l.jobChange()
 	}
 	var more bool
 	var err error
@@ -85,8 +90,37 @@ func (l *loop) settle() {
 	}
 }
 
-// do carries out one action. Nothing that fails here ends the loop.
-func (l *loop) do(a action) {
+// jobChange takes in that the command was stopped or continued. A stop for want
+// of the terminal is not always for the machine yet: kill(1) of a shell sends
+// TERM and then CONT to a job that is stopped, and a command that reads from the
+// background stops again at once, on its way from the one to the other.
+func (l *loop) jobChange() {
+	switch change, sig := l.Kernel.JobChange(l.m.pid); change {
+	case reap.JobStopped:
+		l.stopped = sig
+	case reap.JobContinued:
+		l.stopped = 0
+		l.step(event{kind: evContinued})
+	case reap.JobUnchanged:
+	}
+	switch sig := l.stopped; {
+	case sig == 0:
+	case forTerminal(sig) && l.m.state == stopping && !l.nudged:
+		// It may have stopped before it got the stop signal, which waits.
+		l.nudged, l.stopped = true, 0
+		l.do(action{kind: actSendGroup, sig: syscall.SIGCONT, from: sig})
+	case forTerminal(sig) && time.Now().Before(l.restless):
+		l.m.jobStopped = true
+	default:
+		l.stopped = 0
+		l.step(event{kind: evStopped, sig: sig, terminal: l.Kernel.Terminal()})
+	}
+}
+
+// do carries out one action. Nothing that fails here ends the loop. It is false
+// if the next must be left out: a command that waits for the terminal and cannot
+// get it would stop again as soon as it is continued, and so for ever.
+func (l *loop) do(a action) bool {
 	switch a.kind {
 	case actTell:
 		l.tell(a.tell)
@@ -97,13 +131,17 @@ func (l *loop) do(a action) {
 	case actTakeTerminal:
 		l.check(l.Kernel.SetForeground(l.Kernel.Terminal().Own))
 	case actGiveTerminal:
-		l.check(l.Kernel.SetForeground(l.m.pid))
+		err := l.Kernel.SetForeground(l.m.pid)
+		l.check(err)
+		return err == nil
 	case actSuspend:
 		l.check(l.Kernel.StopGroup(a.sig))
+		l.restless = time.Now().Add(restlessness)
 		l.step(event{kind: evResumed, terminal: l.Kernel.Terminal()})
 	case actContinueOwn:
 		l.check(l.Kernel.ContinueGroup())
 	}
+	return true
 }
 
 // send signals the command, which has not been reaped: its pid is its own. A
@@ -131,7 +169,8 @@ func (l *loop) send(a action, group bool) {
 // leaveTerminal takes the terminal back from the command's group once the
 // command is gone: the shell script that started reaper could not read from it.
 func (l *loop) leaveTerminal() {
-	if tty := l.Kernel.Terminal(); tty.Present && l.command != 0 && tty.Foreground == l.command {
+	tty := l.Kernel.Terminal()
+	if tty.Present && tty.Own != 0 && l.command != 0 && tty.Foreground == l.command {
 		l.check(l.Kernel.SetForeground(tty.Own))
 	}
 }
@@ -148,14 +187,19 @@ func (l *loop) tell(ev Event) {
 	}
 }
 
-// timer is the channel on which the machine's deadline fires, nil without one.
+// timer is the channel on which the machine's deadline fires, or the end of the
+// restlessness if a stop waits for it; nil without either.
 func (l *loop) timer() <-chan time.Time {
-	if !l.m.deadline.Equal(l.armed) {
+	next := l.m.deadline
+	if l.stopped != 0 && (next.IsZero() || l.restless.Before(next)) {
+		next = l.restless
+	}
+	if !next.Equal(l.armed) {
 		if l.alarm != nil {
 			l.alarm.Stop()
 			l.alarm = nil
 		}
-		l.armed = l.m.deadline
+		l.armed = next
 		if !l.armed.IsZero() {
 			l.alarm = time.NewTimer(time.Until(l.armed))
 		}

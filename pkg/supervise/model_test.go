@@ -145,7 +145,7 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 			syscall.SIGCONT, syscall.SIGCONT, syscall.SIGTSTP, syscall.SIGWINCH, 34, 64,
 			syscall.SIGTTIN, syscall.SIGTTOU,
 		})
-		if forTerminal(ev.sig) || ofKeyboard(ev.sig) {
+		if forTerminal(ev.sig) || byTerminal(ev.sig) {
 			ev.terminal = terminalOf(b)
 		}
 	}

@@ -45,18 +45,23 @@ func (h heard) send(sig syscall.Signal) string {
 
 func (r *reference) running() bool { return r.pid != 0 && !r.over }
 
+func (r *reference) deadline() time.Time {
+	switch {
+	case r.killSent, r.over:
+		return time.Time{}
+	case r.stopSent:
+		return r.killAt
+	default:
+		return r.delayEnds
+	}
+}
+
 func (r *reference) agrees(want []string, m machine, acts []action) error {
 	acts = slices.DeleteFunc(slices.Clone(acts), func(a action) bool { return a.kind == actTell })
 	if got, want := describe(acts, 0), strings.Join(want, "; "); got != want {
 		return fmt.Errorf("wants done: %q, the reference wants %q", got, want)
 	}
-	deadline := r.delayEnds
-	if r.stopSent {
-		deadline = r.killAt
-	}
-	if r.killSent || r.over {
-		deadline = time.Time{}
-	}
+	deadline := r.deadline()
 	if !m.deadline.Equal(deadline) {
 		return fmt.Errorf("deadline %v, the reference has %v", m.deadline, deadline)
 	}
@@ -132,7 +137,7 @@ func (r *reference) hears(ev event) []string {
 	}
 	h := heard{came: ev.sig, sig: ev.sig}
 	switch ev.sig {
-	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP:
+	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH:
 		h.typed = tty.Present && tty.Foreground == tty.Own
 	}
 	if to, ok := r.cfg.Rewrite[ev.sig]; ok {
@@ -201,15 +206,12 @@ func (r *reference) sleeps(ev event) []string {
 	reading := ev.sig == syscall.SIGTTIN || ev.sig == syscall.SIGTTOU
 	nobody := !tty.Present || tty.Orphaned
 	switch {
-	case nobody && r.stopSent && !r.killSent:
-		return []string{sent("group", syscall.SIGCONT, ev.sig)}
-	case !tty.Present:
-		return nil
-	case reading && tty.Foreground == tty.Own:
+	case tty.Present && reading && tty.Foreground == tty.Own:
 		return []string{"give", sent("group", syscall.SIGCONT, ev.sig)}
-	case tty.Orphaned && ev.sig == syscall.SIGTSTP:
+	case tty.Present && nobody && ev.sig == syscall.SIGTSTP,
+		nobody && !reading && r.stopSent && !r.killSent:
 		return []string{sent("group", syscall.SIGCONT, ev.sig)}
-	case tty.Orphaned:
+	case nobody, reading && !r.deadline().IsZero():
 		return nil
 	}
 	r.asleep, r.ownConting = true, false

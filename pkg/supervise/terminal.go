@@ -2,7 +2,8 @@ package supervise
 
 import "syscall"
 
-// Terminal is what step needs to know of the controlling terminal.
+// Terminal is what step needs to know of the controlling terminal. Both groups
+// are 0 where reaper's own has no number, as it is of an outer pid namespace.
 type Terminal struct {
 	Present    bool
 	Foreground int  // the process group that has it
@@ -23,26 +24,28 @@ func (m machine) jobStop(ev event) (machine, []action) {
 	}
 	m.jobStopped = true
 	acts := tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})
-	tty := ev.terminal
+	goOn := action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig}
+	tty, waiting := ev.terminal, forTerminal(ev.sig)
 	switch {
-	case m.state == stopping && (!tty.Present || tty.Orphaned):
-		// It was stopped before it could act on the stop signal, and nobody is
-		// there who would continue it.
-		return m, append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig})
-	case !tty.Present:
-		// No shell is waiting. Somebody stopped the command on purpose.
-		return m, acts
-	case forTerminal(ev.sig) && tty.Foreground == tty.Own:
+	case waiting && tty.Present && tty.Foreground == tty.Own:
 		// A shell has brought a job that was running to the foreground: it gives
 		// the terminal to the group that it knows, and sends no signal.
-		return m, append(acts,
-			action{kind: actGiveTerminal},
-			action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig})
-	case tty.Orphaned && ev.sig == syscall.SIGTSTP:
+		return m, append(acts, action{kind: actGiveTerminal}, goOn)
+	case tty.Present && tty.Orphaned && ev.sig == syscall.SIGTSTP:
 		// ^Z where there is no shell to come back to, as in a container. Without
 		// reaper the kernel would have dropped the signal (signal(7)).
-		return m, append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig})
-	case tty.Orphaned:
+		return m, append(acts, goOn)
+	case m.state == stopping && !waiting && (!tty.Present || tty.Orphaned):
+		// It was stopped before it could act on the stop signal, and nobody is
+		// there who would continue it.
+		return m, append(acts, goOn)
+	case !tty.Present, tty.Orphaned:
+		// No shell is waiting. Somebody stopped the command on purpose; or it
+		// waits for a terminal that somebody else has, and would stop again.
+		return m, acts
+	case waiting && !m.deadline.IsZero():
+		// It has been asked to end. What is to come at the deadline cannot wait
+		// for a shell to continue reaper.
 		return m, acts
 	}
 	if tty.Foreground == m.pid {
@@ -85,23 +88,24 @@ func (m machine) lend() (machine, []action) {
 	return m, []action{{kind: actTakeTerminal}, {kind: actContinueOwn}}
 }
 
-// sendAs is how a signal goes to the command. What was typed while reaper's own
-// group has the terminal goes to the command's whole group, as it would have
-// from the terminal.
+// sendAs is how a signal goes to the command. What the terminal has sent to
+// reaper's own group, as that has it, goes to the command's whole group: there
+// it would have gone without reaper.
 func sendAs(ev event) actionKind {
-	if tty := ev.terminal; ofKeyboard(ev.from) && tty.Present && tty.Foreground == tty.Own {
+	if tty := ev.terminal; byTerminal(ev.from) && tty.Present && tty.Foreground == tty.Own {
 		return actSendGroup
 	}
 	return actSend
-}
-
-// ofKeyboard tells the signals that keys send to the foreground group.
-func ofKeyboard(sig syscall.Signal) bool {
-	return sig == syscall.SIGINT || sig == syscall.SIGQUIT || sig == syscall.SIGTSTP
 }
 
 // forTerminal tells the signals that the kernel sends to a group that uses the
 // terminal from the background.
 func forTerminal(sig syscall.Signal) bool {
 	return sig == syscall.SIGTTIN || sig == syscall.SIGTTOU
+}
+
+// byTerminal tells the signals that the kernel sends to the foreground group:
+// for a key, or as the size of the terminal has changed.
+func byTerminal(sig syscall.Signal) bool {
+	return sig == syscall.SIGINT || sig == syscall.SIGQUIT || sig == syscall.SIGTSTP || sig == syscall.SIGWINCH
 }
