@@ -16,16 +16,7 @@ type loop struct {
 	exits   []reap.Exit
 	alarm   *time.Timer // nil while the machine has no deadline
 	armed   time.Time   // what alarm was set for
-
-	restless time.Time      // until when reaper is
-	stopped  syscall.Signal // the stop that waits for this, 0 if none does
-	nudged   bool           // the command has been continued for the stop signal
 }
-
-// restlessness is how long reaper stays awake after a stop of its own, but for a
-// key. What was sent to it during the stop comes by several threads, in any
-// order, and nothing tells which was the last.
-const restlessness = 100 * time.Millisecond
 
 // step hands one event to the machine and does what it says.
 func (l *loop) step(ev event) {
@@ -68,7 +59,13 @@ func (l *loop) untold() {
 func (l *loop) settle() {
 	l.untold()
 	if l.m.pid != 0 {
-		l.jobChange()
+		switch change, sig := l.Kernel.JobChange(l.m.pid); change {
+		case reap.JobStopped:
+			l.step(event{kind: evStopped, sig: sig, terminal: l.Kernel.Terminal()})
+		case reap.JobContinued:
+			l.step(event{kind: evContinued})
+		case reap.JobUnchanged:
+		}
 	}
 	var more bool
 	var err error
@@ -87,33 +84,6 @@ func (l *loop) settle() {
 	}
 	if !more && l.m.pid != 0 {
 		l.step(event{kind: evLost})
-	}
-}
-
-// jobChange takes in that the command was stopped or continued. A stop for want
-// of the terminal is not always for the machine yet: kill(1) of a shell sends
-// TERM and then CONT to a job that is stopped, and a command that reads from the
-// background stops again at once, on its way from the one to the other.
-func (l *loop) jobChange() {
-	switch change, sig := l.Kernel.JobChange(l.m.pid); change {
-	case reap.JobStopped:
-		l.stopped = sig
-	case reap.JobContinued:
-		l.stopped = 0
-		l.step(event{kind: evContinued})
-	case reap.JobUnchanged:
-	}
-	switch sig := l.stopped; {
-	case sig == 0:
-	case forTerminal(sig) && l.m.state == stopping && !l.nudged:
-		// It may have stopped before it got the stop signal, which waits.
-		l.nudged, l.stopped = true, 0
-		l.do(action{kind: actSendGroup, sig: syscall.SIGCONT, from: sig})
-	case forTerminal(sig) && time.Now().Before(l.restless):
-		l.m.jobStopped = true
-	default:
-		l.stopped = 0
-		l.step(event{kind: evStopped, sig: sig, terminal: l.Kernel.Terminal()})
 	}
 }
 
@@ -136,7 +106,6 @@ func (l *loop) do(a action) bool {
 		return err == nil
 	case actSuspend:
 		l.check(l.Kernel.StopGroup(a.sig))
-		l.restless = time.Now().Add(restlessness)
 		l.step(event{kind: evResumed, terminal: l.Kernel.Terminal()})
 	case actContinueOwn:
 		l.check(l.Kernel.ContinueGroup())
@@ -187,13 +156,19 @@ func (l *loop) tell(ev Event) {
 	}
 }
 
-// timer is the channel on which the machine's deadline fires, or the end of the
-// restlessness if a stop waits for it; nil without either.
-func (l *loop) timer() <-chan time.Time {
-	next := l.m.deadline
-	if l.stopped != 0 && (next.IsZero() || l.restless.Before(next)) {
-		next = l.restless
+// deadline tells the machine that a time has come that it waits for.
+func (l *loop) deadline() {
+	ev := event{kind: evDeadline}
+	if l.m.heldStop != 0 {
+		ev.terminal = l.Kernel.Terminal()
 	}
+	l.step(ev)
+}
+
+// timer is the channel that fires when the machine waits for a time to come, nil
+// when it does not.
+func (l *loop) timer() <-chan time.Time {
+	next := l.m.wakeAt()
 	if !next.Equal(l.armed) {
 		if l.alarm != nil {
 			l.alarm.Stop()

@@ -119,7 +119,7 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 	case opCancelled:
 		ev.kind = evCancelled
 	case opDeadline, opEarly:
-		ev.kind = evDeadline
+		ev.kind, ev.terminal = evDeadline, terminalOf(b)
 		if op == opDeadline && deadline.After(now) {
 			ev.now = deadline
 		}
@@ -195,7 +195,7 @@ func play(tape []byte) error {
 	now := epoch()
 	var history []event
 	for tape = tape[2:]; len(tape) >= 2; tape = tape[2:] {
-		ev := eventOf(tape[0], tape[1], now, m.deadline)
+		ev := eventOf(tape[0], tape[1], now, m.wakeAt())
 		now = ev.now
 		history = append(history, ev)
 		next, acts := m.step(ev)

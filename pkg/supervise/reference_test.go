@@ -24,9 +24,12 @@ type reference struct {
 	stopSent   bool
 	killAt     time.Time
 	killSent   bool
-	held       bool // by job control
-	asleep     bool // reaper stopped itself
-	ownConting bool // the signal that woke it is still to come
+	held       bool      // by job control
+	asleep     bool      // reaper stopped itself
+	ownConting bool      // the signal that woke it is still to come
+	awake      time.Time // until then it does not sleep for want of the terminal
+	putOff     syscall.Signal
+	nudged     bool
 }
 
 // heard is a signal as it came and as it is to be sent.
@@ -97,10 +100,14 @@ func (r *reference) sees(ev event) []string {
 		if r.running() && !r.killAt.IsZero() && !r.killSent && !ev.now.Before(r.killAt) {
 			return r.kills(0)
 		}
+		if r.running() && r.putOff != 0 && !ev.now.Before(r.awake) {
+			ev.sig, r.putOff = r.putOff, 0
+			return r.sleeps(ev)
+		}
 	case evStopped:
 		return r.sleeps(ev)
 	case evContinued:
-		r.held = false
+		r.held, r.putOff = false, 0
 	case evResumed:
 		return r.wakes(ev)
 	case evExited:
@@ -202,8 +209,17 @@ func (r *reference) sleeps(ev event) []string {
 	if !r.running() {
 		return nil
 	}
-	r.held = true
 	reading := ev.sig == syscall.SIGTTIN || ev.sig == syscall.SIGTTOU
+	if reading && r.stopSent && !r.killSent && !r.nudged {
+		r.nudged = true
+		return []string{sent("group", syscall.SIGCONT, ev.sig)}
+	}
+	r.held = true
+	if reading && ev.now.Before(r.awake) {
+		r.putOff = ev.sig
+		return nil
+	}
+	r.putOff = 0
 	nobody := !tty.Present || tty.Orphaned
 	switch {
 	case tty.Present && reading && tty.Foreground == tty.Own:
@@ -225,7 +241,7 @@ func (r *reference) wakes(ev event) []string {
 	if !r.running() || !r.asleep {
 		return nil
 	}
-	r.asleep, r.ownConting = false, true
+	r.asleep, r.ownConting, r.awake = false, true, ev.now.Add(restlessness)
 	if ev.terminal.Present && ev.terminal.Foreground == ev.terminal.Own {
 		return []string{"give", "group CONT"}
 	}

@@ -37,10 +37,18 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 	return m, nil
 }
 
-// expired acts on the deadline of the state.
+// wakeAt is when step is to be told that time has passed; zero is never.
+func (m machine) wakeAt() time.Time {
+	if m.heldStop != 0 && (m.deadline.IsZero() || m.restless.Before(m.deadline)) {
+		return m.restless
+	}
+	return m.deadline
+}
+
+// expired acts on the deadline of the state, or deals with a stop that was held.
 func (m machine) expired(ev event) (machine, []action) {
 	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
-		return m, nil
+		return m.releaseStop(ev)
 	}
 	switch m.state {
 	case delaying:

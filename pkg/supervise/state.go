@@ -29,7 +29,7 @@ const (
 	evFailed    // the start failed
 	evSignal    // a signal came
 	evCancelled // the context ended
-	evDeadline  // the machine's deadline has passed
+	evDeadline  // the time of wakeAt has come
 	evStopped   // job control stopped the command
 	evContinued
 	evResumed // reaper runs again after actSuspend
@@ -38,7 +38,7 @@ const (
 )
 
 // event is one input of step. The terminal is set for evStopped and evResumed,
-// and for evSignal with what a terminal sends.
+// for evSignal with what a terminal sends, and for evDeadline with a heldStop.
 type event struct {
 	kind     eventKind
 	now      time.Time
@@ -87,6 +87,12 @@ type machine struct {
 	queued []event
 	// jobStopped: job control holds the command.
 	jobStopped bool
+	// heldStop is a stop of the command that is dealt with when restless is over,
+	// 0 if there is none; see holdStop.
+	heldStop syscall.Signal
+	restless time.Time
+	// nudged: the command was continued so that it acts on the stop signal.
+	nudged bool
 	// suspended: reaper stops itself because the command was stopped.
 	suspended bool
 	// echo: a SIGCONT that ended reaper's own stop, or that it sent to its own
@@ -167,7 +173,7 @@ func (m machine) failed() (machine, []action) {
 func (m machine) continued() (machine, []action) {
 	switch m.state {
 	case up, delaying, stopping, killing:
-		m.jobStopped = false
+		m.jobStopped, m.heldStop = false, 0
 		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
 	case down, starting, done:
 		// no command
@@ -202,7 +208,7 @@ func (m machine) lost() (machine, []action) {
 // end forgets the command: from here its pid may belong to somebody else.
 func (m machine) end() machine {
 	m.state, m.pid, m.deadline = done, 0, time.Time{}
-	m.jobStopped, m.suspended, m.echo = false, false, false
+	m.jobStopped, m.suspended, m.echo, m.heldStop = false, false, false, 0
 	return m
 }
 

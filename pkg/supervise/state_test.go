@@ -195,6 +195,10 @@ func TestStep(t *testing.T) {
 		{at(stopping), wants(syscall.SIGQUIT, ours), stopping, 10 * sec, "group QUIT"},
 		{at(up), wants(syscall.SIGTSTP, ours), up, 0, "group TSTP"},
 		{at(up), wants(syscall.SIGTSTP, theirs), up, 0, "send TSTP"},
+		// Asked to end, it stops for want of the terminal: once it is continued, as
+		// it may not have got the stop signal yet.
+		{at(stopping), stopped(syscall.SIGTTIN, away), stopping, 10 * sec, "group CONT for TTIN"},
+		{with(stopping, hasty), stopped(syscall.SIGTTOU, none), stopping, 0, "group CONT for TTOU"},
 		// A pager beside reaper wants the terminal that the command has (pitfall 41).
 		{at(up), wants(syscall.SIGTTIN, theirs), up, 0, "take; continue own"},
 		{at(stopping), wants(syscall.SIGTTOU, theirs), stopping, 10 * sec, "take; continue own"},
@@ -349,3 +353,43 @@ func epoch() time.Time { return time.Unix(1_000_000_000, 0) }
 func came(sig syscall.Signal) event { return event{kind: evSignal, sig: sig, now: epoch()} }
 
 func reached(after time.Duration) event { return event{kind: evDeadline, now: epoch().Add(after)} }
+
+// A stop for want of the terminal that comes just after reaper's own stop is held
+// until that is some time ago, and forgotten if the command is continued.
+func TestStepHoldsStop(t *testing.T) {
+	away := Terminal{Present: true, Foreground: shellGroup, Own: ownGroup}
+	m := machine{cfg: &Config{}, state: up, pid: commandPID, suspended: true, jobStopped: true}
+	at := func(after time.Duration, kind eventKind, sig syscall.Signal) (did string) {
+		var acts []action
+		m, acts = m.step(event{kind: kind, sig: sig, terminal: away, now: epoch().Add(after)})
+		return describe(acts, commandPID)
+	}
+	const late = restlessness + time.Millisecond
+	for _, step := range []struct {
+		after time.Duration
+		kind  eventKind
+		sig   syscall.Signal
+		did   string
+		wake  time.Duration // 0 is never
+	}{
+		{0, evResumed, 0, "group CONT", 0},
+		{1, evStopped, syscall.SIGTTIN, "", restlessness},
+		{2, evContinued, 0, "CommandContinued", 0},
+		{3, evStopped, syscall.SIGTTIN, "", restlessness},
+		{4, evDeadline, 0, "", restlessness},
+		{late, evDeadline, 0, "CommandStopped TTIN; Suspended TTIN; suspend TTIN", 0},
+		{late, evResumed, 0, "group CONT", 0},
+		{late, evStopped, syscall.SIGTSTP, "CommandStopped TSTP; Suspended TSTP; suspend TSTP", 0},
+	} {
+		if did := at(step.after, step.kind, step.sig); did != step.did {
+			t.Errorf("after %v: %q, want %q", step.after, did, step.did)
+		}
+		var want time.Time
+		if step.wake != 0 {
+			want = epoch().Add(step.wake)
+		}
+		if !m.wakeAt().Equal(want) {
+			t.Errorf("after %v: wakes at %v, want %v", step.after, m.wakeAt(), want)
+		}
+	}
+}

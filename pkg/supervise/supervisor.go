@@ -50,7 +50,7 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 			l.signal(sig)
 		case <-l.timer():
 			l.settle() // it may have ended in time
-			l.step(event{kind: evDeadline})
+			l.deadline()
 		case <-cancelled:
 			cancelled = nil
 			l.step(event{kind: evCancelled})

@@ -1,6 +1,9 @@
 package supervise
 
-import "syscall"
+import (
+	"syscall"
+	"time"
+)
 
 // Terminal is what step needs to know of the controlling terminal. Both groups
 // are 0 where reaper's own has no number, as it is of an outer pid namespace.
@@ -9,6 +12,38 @@ type Terminal struct {
 	Foreground int  // the process group that has it
 	Own        int  // reaper's process group
 	Orphaned   bool // nobody could continue reaper if it stopped
+}
+
+// restlessness is how long reaper stays awake after a stop of its own, whatever
+// the command does but for a key. What was sent to reaper during the stop comes
+// by several threads, in any order, and nothing tells which was the last.
+const restlessness = 100 * time.Millisecond
+
+// holdStop puts off a stop for want of the terminal. The kill of a shell sends
+// TERM and then CONT to a job that is stopped, and a command that reads from the
+// background stops again at once, on its way from the one to the other.
+func (m machine) holdStop(ev event) (_ machine, acts []action, held bool) {
+	switch {
+	case !forTerminal(ev.sig):
+		return m, nil, false
+	case m.state == stopping && !m.nudged:
+		// It may have stopped before it got the stop signal, which waits.
+		m.nudged = true
+		return m, []action{{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig}}, true
+	case ev.now.Before(m.restless):
+		m.jobStopped, m.heldStop = true, ev.sig
+		return m, nil, true
+	}
+	return m, nil, false
+}
+
+// releaseStop deals with the stop that was held, if its time has come.
+func (m machine) releaseStop(ev event) (machine, []action) {
+	if m.heldStop == 0 || ev.now.Before(m.restless) {
+		return m, nil
+	}
+	ev.sig, m.heldStop = m.heldStop, 0
+	return m.jobStop(ev)
 }
 
 // jobStop decides what a stop of the command by job control means for reaper.
@@ -22,7 +57,10 @@ func (m machine) jobStop(ev event) (machine, []action) {
 		return m, nil // no command
 	case up, delaying, stopping, killing:
 	}
-	m.jobStopped = true
+	if m, acts, held := m.holdStop(ev); held {
+		return m, acts
+	}
+	m.jobStopped, m.heldStop = true, 0
 	acts := tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})
 	goOn := action{kind: actSendGroup, sig: syscall.SIGCONT, from: ev.sig}
 	tty, waiting := ev.terminal, forTerminal(ev.sig)
@@ -65,7 +103,7 @@ func (m machine) resume(ev event) (machine, []action) {
 	if !m.suspended {
 		return m, nil
 	}
-	m.suspended, m.echo = false, true
+	m.suspended, m.echo, m.restless = false, true, ev.now.Add(restlessness)
 	var acts []action
 	if ev.terminal.Present && ev.terminal.Foreground == ev.terminal.Own {
 		acts = append(acts, action{kind: actGiveTerminal})

@@ -128,7 +128,7 @@ func (w *witness) stopRequests(m machine, ev event, next machine, acts []action)
 // actions: only for a command, each for a reason that holds.
 func (w *witness) actions(m machine, ev event, next machine, acts []action) error {
 	tty := ev.terminal
-	told := ev.kind == evStopped || ev.kind == evResumed || // the terminal
+	told := ev.kind == evStopped || ev.kind == evResumed || ev.kind == evDeadline || // the terminal
 		ev.kind == evSignal && forTerminal(ev.sig)
 	for i, a := range acts {
 		wrong := ""
