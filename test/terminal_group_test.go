@@ -117,7 +117,7 @@ func TestTerminalDisowned(t *testing.T) {
 func TestTerminalOuterGroup(t *testing.T) {
 	unshare, err := exec.LookPath("unshare")
 	if err != nil {
-		t.Skip(err)
+		cannot(t, "%v", err)
 	}
 	asPID1.need(t)
 	unshare += " --map-root-user --fork --pid "

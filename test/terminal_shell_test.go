@@ -42,7 +42,7 @@ func TestTerminalStop(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if _, err := exec.LookPath(test.shell[0]); err != nil {
-				t.Skip(err)
+				cannot(t, "%v", err)
 			}
 			m := startShell(t, test.reaper, test.shell...)
 			j := m.start(`$REAPER -- sh -c "$OBEYING"`)
@@ -206,7 +206,7 @@ func TestTerminalStopTimeout(t *testing.T) {
 func TestTerminalWedgeOfTini(t *testing.T) {
 	tini, err := exec.LookPath("tini")
 	if err != nil {
-		t.Skip(err)
+		cannot(t, "%v", err)
 	}
 	m := startShell(t, tini, bash()...)
 	j := m.start(`$REAPER -s -- sh -c "$READING"`)

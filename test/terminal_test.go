@@ -89,6 +89,7 @@ func startTerminal(t *testing.T, at place, prepare func(*exec.Cmd), program stri
 		t.Fatalf("start %s: %v", program, err)
 	}
 	m.pid = m.cmd.Process.Pid
+	running[m.pid] = true
 	go m.collect()
 	t.Cleanup(func() {
 		m.cleanUp()
@@ -245,6 +246,7 @@ func (m *terminal) wait() reap.Status {
 		if err := m.cmd.Wait(); err != nil && !errors.As(err, &exit) {
 			m.t.Fatalf("wait for %d: %v", m.pid, err)
 		}
+		delete(running, m.pid)
 	}
 	return reap.Status(m.cmd.ProcessState.Sys().(syscall.WaitStatus))
 }

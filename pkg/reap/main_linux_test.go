@@ -136,7 +136,11 @@ func alone(t *testing.T) bool {
 		})
 		return true
 	}
-	cmd := itself(t, aloneVariable, t.Name(), "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
+	args := []string{"-test.run=^" + t.Name() + "$", "-test.v", "-test.count=1"}
+	if dir := flag.Lookup("test.gocoverdir").Value.String(); dir != "" {
+		args = append(args, "-test.gocoverdir="+dir)
+	}
+	cmd := itself(t, aloneVariable, t.Name(), args...)
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err != nil:

@@ -73,9 +73,14 @@ func TestSignalNotPermitted(t *testing.T) {
 	}
 	const nobody = 65534
 	parent := os.Getppid() // root's
-	if err := syscall.Setuid(nobody); err != nil {
+	if err := syscall.Setresuid(nobody, nobody, 0); err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if err := syscall.Setresuid(0, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}()
 	if sent, err := Signal(parent, 0); sent || !errors.Is(err, unix.EPERM) {
 		t.Errorf("sent %v, %v", sent, err)
 	}
@@ -143,6 +148,18 @@ var suicide = newRole("suicide", func(args []string) error {
 	}
 	err = DieBySignal(syscall.Signal(n))
 	fmt.Printf("survived: %v", err)
+	// Both ways to a core dump are barred: the file, and the program that
+	// /proc/sys/kernel/core_pattern may name.
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil {
+		return err
+	}
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	if err != nil {
+		return err
+	}
+	if core != (unix.Rlimit{}) || dumpable != 0 {
+		return fmt.Errorf("the limit is %d, dumpable %d", core, dumpable)
+	}
 	return nil
 })
 

@@ -86,6 +86,18 @@ func TestVfork(t *testing.T) {
 			}
 		}
 	})
+	// A signal that is on its way to the child waits for its end, or for the mask
+	// that the command is to have (pitfall 2).
+	t.Run("every signal is blocked", func(t *testing.T) {
+		const set = 0 // how, which does not matter where there is no new mask
+		mask := (*SignalSet)(shared(t, 8))
+		s := sharedScript(t)
+		s.add(needSuccess, unix.SYS_RT_SIGPROCMASK, set, 0, uintptr(unsafe.Pointer(mask)), unsafe.Sizeof(*mask))
+		play(t, s)
+		if want := ^Signals(unix.SIGKILL, unix.SIGSTOP); *mask != want {
+			t.Errorf("got %x, want %x", *mask, want)
+		}
+	})
 	t.Run("makes no call", func(t *testing.T) {
 		play(t, sharedScript(t))
 	})
