@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -45,6 +46,7 @@ func needExact(t *testing.T) {
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	takeNoIgnored()
 	dir, err := os.MkdirTemp("", "reaper-test-")
 	if err != nil {
 		return fatal(err)
@@ -81,6 +83,20 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	return code
+}
+
+// takeNoIgnored has every signal at its default action that whoever runs the
+// tests has ignored, as a shell without job control does with INT and QUIT of
+// what it starts in the background: the programs under test would inherit that.
+func takeNoIgnored() {
+	const sigIgn = 1
+	for sig := uintptr(1); sig <= reap.NumSignals; sig++ {
+		var action, byDefault [4]uint64
+		unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&action)), 8, 0, 0)
+		if action[0] == sigIgn {
+			unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
+		}
+	}
 }
 
 func fatal(err error) int {
