@@ -190,6 +190,29 @@ func TestTerminalToStop(t *testing.T) {
 	m.expect(prompt)
 }
 
+// What is printed without a log neither: it would be begun again for ever.
+func TestTerminalToStopPlain(t *testing.T) {
+	m := startBash(t)
+	m.enter("stty tostop; $REAPER -- /nonexistent & wait $!; echo code-$?")
+	m.expect("code-127\n")
+	m.enter("$REAPER help & wait $!; echo code-$?")
+	m.expect("code-0\n")
+}
+
+// A job that a shell without job control has started in the background is not
+// asked to stop by a ^C that is for others, however often it comes.
+func TestTerminalDeafJob(t *testing.T) {
+	needExact(t)
+	m := startBash(t)
+	m.enter(`sh -c 'trap "" INT; $REAPER -- sh -c "$OBEYING" & echo started; wait; wait'`)
+	m.expect("ready")
+	for range 3 {
+		m.typeKeys(keyInterrupt)
+	}
+	m.order("one")
+	m.expect("did-one")
+}
+
 // A stop that must wait for the shell does not put off the kill.
 func TestTerminalStopTimeout(t *testing.T) {
 	m := startBash(t)

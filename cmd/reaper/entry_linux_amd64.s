@@ -101,9 +101,10 @@ nextSignal:
 	CMPQ	R12, $65
 	JNE	signals
 
-	// Nothing stays blocked: what is blocked here would never be forwarded.
+	// What is blocked waits, also for PID 1, until os/signal lets it through on a
+	// thread of its own; see earlyMask.
 	MOVL	$SIG_SETMASK, DI
-	LEAQ	·emptyMask(SB), SI
+	LEAQ	·earlyMask(SB), SI
 	LEAQ	·inheritedBlocked(SB), DX
 	MOVL	$8, R10
 	MOVL	$SYS_rt_sigprocmask, AX

@@ -96,7 +96,7 @@ nextSignal:
 	BNE	signals
 
 	MOVD	$SIG_SETMASK, R0
-	MOVD	$·emptyMask(SB), R1
+	MOVD	$·earlyMask(SB), R1
 	MOVD	$·inheritedBlocked(SB), R2
 	MOVD	$8, R3
 	MOVD	$SYS_rt_sigprocmask, R8

@@ -19,7 +19,8 @@ S is a signal: TERM, SIGTERM, 15, RTMIN+3.
 
 Signals
   -g, --group                  forward to the command's process group
-  -r, --rewrite FROM:TO        forward TO when FROM comes; FROM:none drops it
+  -r, --rewrite FROM:TO        forward TO when FROM comes; FROM:none drops it;
+                               several have a comma between
       --stop-delay D           when asked to stop, wait D before passing it on;
                                a second request ends the wait
   -p, --parent-death S         what reaper gets when its own parent dies

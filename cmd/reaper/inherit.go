@@ -34,25 +34,31 @@ var (
 	early uint64
 )
 
-// What the entry point reads.
+const (
+	// untakenSignals are what os/signal does not deliver. The runtime leaves 32 and
+	// 34 to the C library, and uses PROF for its profiler and 33 for its threads.
+	untakenSignals = 1<<(unix.SIGPROF-1) | 1<<(32-1) | 1<<(33-1) | 1<<(34-1)
+	// earlySignals are what earlySignal handles: all but KILL and STOP, CHLD, for
+	// which nothing can be lost as the loop drains at its start, those that a fault
+	// raises, to which a handler must not return, and PIPE, for which the runtime
+	// would call it while it writes to a broken pipe.
+	earlySignals uint64 = ^uint64(1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPIPE-1) |
+		1<<(unix.SIGILL-1) | 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGFPE-1) |
+		1<<(unix.SIGSEGV-1) | 1<<(unix.SIGSTKFLT-1) | 1<<(unix.SIGSYS-1))
+)
+
+// What the entry point reads: constants, as no initializer of Go's has run yet.
 //
 //nolint:gochecknoglobals,unused // used by entry_linux_*.s
 var (
 	rootPath    = [2]byte{'/'}
-	emptyMask   uint64
 	entryAction [4]uint64 // earlySignal as a struct sigaction
 	entryBefore [4]uint64
-	// untaken is what os/signal does not deliver. The runtime leaves 32 and 34 to
-	// the C library, and uses PROF for its profiler and 33 for its threads.
-	untaken uint64 = 1<<(unix.SIGPROF-1) | 1<<(32-1) | 1<<(33-1) | 1<<(34-1)
-	// earlyTaken is what earlySignal handles: all but KILL and STOP, CHLD, for
-	// which nothing can be lost as the loop drains at its start, those that a
-	// fault raises, to which a handler must not return, and PIPE, for which the
-	// runtime would call it while it writes to a broken pipe.
-	// It must be a constant: no initializer of Go's has run yet.
-	earlyTaken uint64 = ^uint64(1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPIPE-1) |
-		1<<(unix.SIGILL-1) | 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGFPE-1) |
-		1<<(unix.SIGSEGV-1) | 1<<(unix.SIGSTKFLT-1) | 1<<(unix.SIGSYS-1))
+	untaken     uint64 = untakenSignals
+	earlyTaken         = earlySignals
+	// earlyMask stays blocked until signal.Notify, whose thread takes what has
+	// waited. HUP, INT, QUIT, ABRT and TERM the runtime unblocks in any case.
+	earlyMask uint64 = earlySignals &^ untakenSignals
 )
 
 // inherited is what the command is to find, or nil if it is not known.
@@ -100,7 +106,7 @@ func keepUntaken() {
 	}
 	for set := untaken; set != 0; set &= set - 1 {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(bits.TrailingZeros64(set)+1),
-			uintptr(unsafe.Pointer(&entryAction)), 0, unsafe.Sizeof(emptyMask), 0, 0)
+			uintptr(unsafe.Pointer(&entryAction)), 0, unsafe.Sizeof(earlyMask), 0, 0)
 		if errno != 0 { // it cannot fail: the entry point has done the same
 			panic("take signal: " + errno.Error())
 		}

@@ -75,7 +75,7 @@ func (w *lineWriter) drain() {
 		all.Val[i] = ^all.Val[i]
 	}
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil); err != nil {
-		return // the lines stay in the queue and are counted when it is full
+		return // no line is written; they are counted once the queue is full
 	}
 	for line := range w.lines {
 		for len(line) > 0 {

@@ -12,11 +12,11 @@ import (
 )
 
 func main() {
-	chld, sigs := takeSignals() // first of all: see there
+	chld, requests, sigs := takeSignals() // first of all: see there
 	p := process{
 		args: os.Args, env: environ(), inherited: inherited(),
-		stdout: os.Stdout, stderr: rawStderr{},
-		chld: chld, sigs: sigs, ppid: parent(),
+		stdout: output(1), stderr: output(2),
+		chld: chld, requests: requests, sigs: sigs, ppid: parent(),
 	}
 	code, raise := p.main()
 	if raise != 0 {
@@ -31,7 +31,8 @@ type process struct {
 	args, env      []string
 	inherited      *reap.Inheritance
 	stdout, stderr io.Writer
-	chld, sigs     chan os.Signal
+	chld           chan os.Signal
+	requests, sigs chan os.Signal
 	ppid           int // the parent at the start; it may have ended
 }
 

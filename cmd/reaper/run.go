@@ -36,7 +36,7 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	log := newLog(o, 2)
 	defer log.close()
 	o.config.NameOrphans = log.enabled(levelOf(supervise.OrphanReaped))
-	s := supervise.Supervisor{Config: o.config, OnEvent: log.event, Untold: untold}
+	s := supervise.Supervisor{Config: o.config, OnEvent: log.event, Requests: p.requests, Untold: untold}
 	res, err := s.Run(context.Background(), p.chld, p.sigs)
 	if err != nil {
 		p.complain("%s", describeStart(err, command[0]))

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
@@ -10,13 +11,31 @@ import (
 // What is said before there is a command, to whoever called: plain lines on
 // stderr that start with the name of the program. Afterwards log.go speaks.
 
-// rawStderr writes to descriptor 2 without package os, which ends the program
-// by SIGPIPE, or hands that to sigs, when nobody reads.
-type rawStderr struct{}
+// output writes to a descriptor while every signal is blocked on its thread. Package
+// os would end the program by SIGPIPE when nobody reads; and a terminal that does
+// not want output from the background (stty tostop) would have the write begun
+// again and again, by a SIGTTOU each time.
+type output int
 
-func (rawStderr) Write(line []byte) (int, error) {
-	n, err := unix.Write(2, line)
-	return max(n, 0), err
+func (fd output) Write(text []byte) (n int, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, &before); err != nil {
+		return 0, err
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) //nolint:errcheck // it could be read, so it can be written
+	for n < len(text) {
+		wrote, err := unix.Write(int(fd), text[n:])
+		if err != nil {
+			return n, err
+		}
+		n += wrote
+	}
+	return n, nil
 }
 
 // complain says one line.

@@ -21,6 +21,9 @@ var urgent string
 // os/signal does not wait either.
 const signalBacklog = 128
 
+// requestBacklog is how many requests to stop may wait; more ask for no more.
+const requestBacklog = 16
+
 // takeSignals has every signal that can be caught delivered from now on: SIGCHLD
 // to chld, which is level-triggered, so one place is enough, and the others to
 // sigs.
@@ -28,14 +31,15 @@ const signalBacklog = 128
 // It comes before anything else in main. As PID 1 the kernel drops a signal that
 // has no handler; and the runtime's own handlers make PID 1 mortal: a SIGSEGV
 // or SIGQUIT sent from inside the container would end it unless it is notified.
-func takeSignals() (chld, sigs chan os.Signal) {
+func takeSignals() (chld, requests, sigs chan os.Signal) {
 	chld = make(chan os.Signal, 1)
+	requests = make(chan os.Signal, requestBacklog)
 	sigs = make(chan os.Signal, signalBacklog)
 	all := make([]os.Signal, 0, reap.NumSignals)
 	for sig := unix.Signal(1); sig <= reap.NumSignals; sig++ {
 		switch sig {
 		case unix.SIGKILL, unix.SIGSTOP: // cannot be caught
-		case unix.SIGCHLD:
+		case unix.SIGCHLD, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT: // their channels are their own
 		case unix.SIGURG:
 			if urgent == "forward" {
 				all = append(all, sig)
@@ -46,7 +50,8 @@ func takeSignals() (chld, sigs chan os.Signal) {
 		}
 	}
 	keepUntaken()
+	signal.Notify(requests, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
 	signal.Notify(sigs, all...)
 	signal.Notify(chld, unix.SIGCHLD)
-	return chld, sigs
+	return chld, requests, sigs
 }

@@ -39,6 +39,9 @@ func Start(c Command) (pid int, err error) {
 	}
 	var denied, broken error
 	for dir := range strings.SplitSeq(searchPath(c.Env), ":") {
+		if len(dir) >= unix.PathMax {
+			continue // no file can be there
+		}
 		file := name
 		if dir != "" {
 			file = dir + "/" + name

@@ -38,7 +38,7 @@ func (m machine) cancelled(ev event) (machine, []action) {
 func (m machine) route(ev event) (machine, []action) {
 	switch m.state {
 	case down, starting:
-		if isStop(ev.sig) {
+		if m.asksToStop(ev.sig) {
 			m.state = done
 			m.result.Aborted = ev.sig
 			return m, tell(Event{Kind: StopAborted, Signal: ev.from})
@@ -53,7 +53,7 @@ func (m machine) route(ev event) (machine, []action) {
 
 // forward deals with a signal that has been rewritten, while there is a command.
 func (m machine) forward(ev event) (machine, []action) {
-	if isStop(ev.sig) {
+	if m.asksToStop(ev.sig) {
 		return m.stopRequest(ev)
 	}
 	return m, []action{{kind: sendAs(ev), sig: ev.sig, from: ev.from}}

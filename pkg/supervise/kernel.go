@@ -46,13 +46,12 @@ func NewKernel() Kernel {
 func (s *system) Start(c *Config) (int, error) {
 	s.names = c.NameOrphans
 	cmd := reap.Command{Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath}
-	if s.tty != nil && s.tty.Foreground() == s.own && interactive() {
-		cmd.Terminal = s.tty
-	}
 	pid, err := reap.Start(cmd)
-	if err != nil && cmd.Terminal != nil {
-		// The child may have got as far as taking the terminal.
-		_ = s.tty.SetForeground(s.own) // the start has failed already
+	// Not before the program is executed: a ^Z would stop the child that is about
+	// to do that, and with it this thread, which waits for it. A command that uses
+	// the terminal earlier is stopped by SIGTTIN and continued, see jobStop.
+	if err == nil && s.tty != nil && s.tty.Foreground() == s.own && interactive() {
+		_ = s.tty.SetForeground(pid) // it may have ended, or have gone from its group
 	}
 	return pid, err
 }
@@ -80,7 +79,10 @@ func (s *system) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
 		if !ok {
 			break
 		}
-		p, _ := reap.ReadProc(pid) // no /proc, no name
+		p, err := reap.ReadProc(pid)
+		if err != nil || p.PPID != os.Getpid() || !p.Zombie() {
+			p = reap.Proc{} // no /proc, or that of another pid namespace: no name
+		}
 		exit, ok := reap.Reap(pid)
 		if !ok {
 			break

@@ -224,6 +224,8 @@ func (r *reference) sleeps(ev event) []string {
 	switch {
 	case tty.Present && reading && tty.Foreground == tty.Own:
 		return []string{"give", sent("group", syscall.SIGCONT, ev.sig)}
+	case tty.Present && reading && tty.Foreground == r.pid:
+		return []string{sent("group", syscall.SIGCONT, ev.sig)}
 	case tty.Present && nobody && ev.sig == syscall.SIGTSTP,
 		nobody && !reading && r.stopSent && !r.killSent:
 		return []string{sent("group", syscall.SIGCONT, ev.sig)}

@@ -11,6 +11,15 @@ func isStop(sig syscall.Signal) bool {
 	return sig == syscall.SIGTERM || sig == syscall.SIGINT || sig == syscall.SIGQUIT
 }
 
+// asksToStop tells whether a signal, as it has been rewritten, is a stop request.
+// An INT or QUIT that reaper was started with ignored is none: a shell without
+// job control ignores the two for what it starts in the background, so that a ^C
+// meant for others does not end it. It is forwarded like any other.
+func (m machine) asksToStop(sig syscall.Signal) bool {
+	deaf := m.cfg.Inherited != nil && m.cfg.Inherited.Ignored.Has(sig) && sig != syscall.SIGTERM
+	return isStop(sig) && !deaf
+}
+
 // stopRequest is the ladder: the delay, the stop signal, the kill.
 func (m machine) stopRequest(ev event) (machine, []action) {
 	switch m.state {

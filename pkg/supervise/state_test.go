@@ -22,6 +22,7 @@ func TestStep(t *testing.T) {
 	const sec = time.Second
 	patient := &Config{StopDelay: 3 * sec, StopTimeout: 10 * sec}
 	hasty := &Config{}
+	deaf := &Config{Inherited: &reap.Inheritance{Ignored: reap.Signals(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)}}
 	at := func(s state) machine { return machineIn(s, patient) }
 	with := func(s state, c *Config) machine { return machineIn(s, c) }
 	rewriting := func(from, to syscall.Signal) *Config {
@@ -182,6 +183,7 @@ func TestStep(t *testing.T) {
 		{at(up), stopped(syscall.SIGSTOP, theirs), up, 0, "CommandStopped STOP; take; Suspended STOP; suspend STOP"},
 		{at(up), stopped(syscall.SIGTTIN, ours), up, 0, "CommandStopped TTIN; give; group CONT for TTIN"},
 		{at(up), stopped(syscall.SIGTTOU, ours), up, 0, "CommandStopped TTOU; give; group CONT for TTOU"},
+		{at(up), stopped(syscall.SIGTTIN, theirs), up, 0, "CommandStopped TTIN; group CONT for TTIN"},        // before it got the terminal
 		{at(up), stopped(syscall.SIGTTIN, away), up, 0, "CommandStopped TTIN; Suspended TTIN; suspend TTIN"}, // pitfall 58
 		{at(up), stopped(syscall.SIGTSTP, ours), up, 0, "CommandStopped TSTP; Suspended TSTP; suspend TSTP"}, // pitfall 44
 		{at(up), stopped(syscall.SIGTSTP, orphaned), up, 0, "CommandStopped TSTP; group CONT for TSTP"},      // pitfall 28
@@ -190,6 +192,10 @@ func TestStep(t *testing.T) {
 		{at(stopping), stopped(syscall.SIGSTOP, none), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
 		{at(stopping), stopped(syscall.SIGSTOP, orphaned), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
 		{at(killing), stopped(syscall.SIGSTOP, none), killing, 0, "CommandStopped STOP"},
+		// Ignored by who started reaper, as a shell does for a background job.
+		{with(up, deaf), came(syscall.SIGINT), up, 0, "send INT"},
+		{with(up, deaf), came(syscall.SIGQUIT), up, 0, "send QUIT"},
+		{with(up, deaf), came(syscall.SIGTERM), stopping, 0, "send TERM"},
 		// Typed while reaper's own group has the terminal: for the whole group.
 		{at(delaying), wants(syscall.SIGINT, ours), stopping, 10 * sec, "group INT"},
 		{at(stopping), wants(syscall.SIGQUIT, ours), stopping, 10 * sec, "group QUIT"},

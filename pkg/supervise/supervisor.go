@@ -16,6 +16,9 @@ type Supervisor struct {
 	// OnEvent, if not nil, is told what happens, on the goroutine of Run. While
 	// it blocks nothing is reaped and no signal is forwarded: it must not.
 	OnEvent func(Event)
+	// Requests, if not nil, brings signals apart from sigs, where a burst of others
+	// could crowd them out: SIGTERM, SIGINT and SIGQUIT.
+	Requests <-chan os.Signal
 	// Untold, if not nil, gives the signals that have come and that os/signal
 	// cannot put into sigs (32 to 34). It is asked each time the loop wakes.
 	Untold func() []syscall.Signal
@@ -29,8 +32,8 @@ type Supervisor struct {
 // everything is drained whatever woke the loop. sigs should have room for a
 // burst. Neither may be closed. The end of ctx is a stop request by SIGTERM,
 // whatever Config.Rewrite makes of that; a caller who has SIGTERM both end ctx and
-// come by sigs asks twice, and so kills. An error means that no command was started; it is that of
-// [Config.Validate] or a [*reap.StartError].
+// come by sigs asks twice, and so kills. An error means that no command was
+// started; it is that of [Config.Validate] or a [*reap.StartError].
 func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Result, error) {
 	if err := s.Validate(); err != nil {
 		return Result{}, fmt.Errorf("check configuration: %w", err)
@@ -47,6 +50,8 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 		select {
 		case <-chld:
 		case sig := <-sigs:
+			l.signal(sig)
+		case sig := <-s.Requests:
 			l.signal(sig)
 		case <-l.timer():
 			l.settle() // it may have ended in time
@@ -71,6 +76,8 @@ func (s *Supervisor) start(ctx context.Context, l *loop, sigs <-chan os.Signal) 
 	for pending := true; pending; {
 		select {
 		case sig := <-sigs:
+			l.signal(sig)
+		case sig := <-s.Requests:
 			l.signal(sig)
 		default:
 			pending = false

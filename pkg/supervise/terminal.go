@@ -69,6 +69,9 @@ func (m machine) jobStop(ev event) (machine, []action) {
 		// A shell has brought a job that was running to the foreground: it gives
 		// the terminal to the group that it knows, and sends no signal.
 		return m, append(acts, action{kind: actGiveTerminal}, goOn)
+	case waiting && tty.Present && tty.Foreground == m.pid:
+		// It was stopped before it got the terminal.
+		return m, append(acts, goOn)
 	case tty.Present && tty.Orphaned && ev.sig == syscall.SIGTSTP:
 		// ^Z where there is no shell to come back to, as in a container. Without
 		// reaper the kernel would have dropped the signal (signal(7)).
