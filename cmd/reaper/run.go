@@ -80,12 +80,12 @@ func describeStart(err error, name string) string {
 	case failed.Op == "find" && errors.Is(err, unix.ENOENT):
 		return where + "not found in PATH"
 	case failed.NoInterpreter:
-		name := interpreter(failed.Path)
+		missing := interpreter(failed.Path)
 		switch {
-		case strings.HasSuffix(name, "\r"):
-			return where + "its interpreter " + quoted(name) + " is not there; its lines end as on Windows"
-		case name != "":
-			return where + "its interpreter " + quoted(name) + " is not there"
+		case strings.HasSuffix(missing, "\r"):
+			return where + "its interpreter " + quoted(missing) + " is not there; the lines of the script end as on Windows"
+		case missing != "":
+			return where + "its interpreter " + quoted(missing) + " is not there"
 		}
 		return where + "the loader that it was linked for is not there"
 	case errors.Is(err, unix.ENOENT):
@@ -98,6 +98,8 @@ func describeStart(err error, name string) string {
 		} else if statErr == nil && info.Mode()&0o111 == 0 {
 			return where + "it is not executable; chmod +x is missing"
 		}
+	case failed.Op == "fork for":
+		return where + "no process could be made for it: " + failed.Err.Error()
 	case failed.Op != "exec":
 		return where + failed.Op + " it: " + failed.Err.Error()
 	}

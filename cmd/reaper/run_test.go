@@ -49,14 +49,14 @@ func TestDescribeStart(t *testing.T) {
 		{"script", exec(script, true, unix.ENOENT), "cannot run script (" + script + "): its interpreter /no/such/sh is not there"},
 		{
 			windows, exec(windows, true, unix.ENOENT),
-			"cannot run " + windows + `: its interpreter "/bin/sh\r" is not there; its lines end as on Windows`,
+			"cannot run " + windows + `: its interpreter "/bin/sh\r" is not there; the lines of the script end as on Windows`,
 		},
 		{elf, exec(elf, true, unix.ENOENT), "cannot run " + elf + ": the loader that it was linked for is not there"},
 		{run, exec(run, true, unix.ETXTBSY), "cannot run " + run + ": text file busy"},
 		{run, exec(run, true, unix.E2BIG), "cannot run " + run + ": argument list too long"},
 		{
 			"foo", &reap.StartError{Op: "fork for", Path: run, Err: unix.EAGAIN},
-			"cannot run foo: fork for it: resource temporarily unavailable",
+			"cannot run foo: no process could be made for it: resource temporarily unavailable",
 		},
 		{
 			"foo", &reap.StartError{Op: "make process group for", Path: run, Err: unix.EPERM},
