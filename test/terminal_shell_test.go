@@ -81,7 +81,7 @@ func TestTerminalForegroundWhileRunning(t *testing.T) {
 	j := m.start(`$REAPER -- sh -c "$OBEYING" &`)
 	m.awaitForeground(m.pid)
 	m.enter("fg")
-	m.awaitForeground(j.reaper)
+	m.awaitForegroundOf(j)
 	m.order("read")
 	m.enter("one")
 	m.expect("got-one\n")
@@ -93,7 +93,7 @@ func TestTerminalForegroundWhileRunning(t *testing.T) {
 	// sh ends by ^C when the sleep that it waits for does.
 	j = m.start(`$REAPER -- sh -c 'echo ready; sleep 1000; echo never' &`)
 	m.enter("fg")
-	m.awaitForeground(j.reaper)
+	m.awaitForegroundOf(j)
 	eventually(t, "sleep runs", func() bool {
 		below := children(j.command)
 		return len(below) == 1 && below[0].Name == "sleep"
@@ -190,6 +190,16 @@ func TestTerminalToStop(t *testing.T) {
 	m.expect(prompt)
 }
 
+// awaitForegroundOf waits until the job has the terminal: reaper's group, to
+// which the shell gives it, or the command's if reaper was quick to hand it on.
+func (m *terminal) awaitForegroundOf(j job) {
+	m.t.Helper()
+	eventually(m.t, "the job has the terminal", func() bool {
+		pgid := m.foreground()
+		return pgid == j.reaper || pgid == j.command
+	})
+}
+
 // What is printed without a log neither: it would be begun again for ever.
 func TestTerminalToStopPlain(t *testing.T) {
 	m := startBash(t)
@@ -204,10 +214,11 @@ func TestTerminalToStopPlain(t *testing.T) {
 func TestTerminalDeafJob(t *testing.T) {
 	needExact(t)
 	m := startBash(t)
-	m.enter(`sh -c 'trap "" INT; $REAPER -- sh -c "$OBEYING" & echo started; wait; wait'`)
+	m.enter(`stty noflsh; sh -c 'trap "" INT; $REAPER -vv -- sh -c "$OBEYING" & echo started; wait; wait'`)
 	m.expect("ready")
 	for range 3 {
 		m.typeKeys(keyInterrupt)
+		m.expect("signal forwarded")
 	}
 	m.order("one")
 	m.expect("did-one")

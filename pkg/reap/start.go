@@ -14,6 +14,10 @@ type Command struct {
 	// go.dev/issue/46279): default actions but for what Go leaves ignored, the
 	// mask of the calling thread, and the soft RLIMIT_NOFILE as it was.
 	Inherited *Inheritance
+	// Terminal, if not nil, is handed to the process: its group becomes the
+	// foreground group before it runs its first instruction. Failing that is
+	// no error.
+	Terminal *Terminal
 	// ParentDeath, if not 0, is what the process gets when the thread that
 	// started it ends (PR_SET_PDEATHSIG): so it must be a thread that lives as
 	// long as the program, see [runtime.LockOSThread].

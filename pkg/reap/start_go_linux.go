@@ -16,7 +16,15 @@ func spawnByGo(c *Command, file string, args []string) (pid int, err error) {
 		Files: []uintptr{0, 1, 2}, // those from 3 are passed on in any case
 		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: c.ParentDeath},
 	}
+	if c.Terminal != nil {
+		attr.Sys.Foreground = true
+		attr.Sys.Ctty = c.Terminal.fd
+	}
 	pid, err = syscall.ForkExec(file, args, attr)
+	if attr.Sys.Foreground && terminalError(err) {
+		attr.Sys.Foreground = false
+		pid, err = syscall.ForkExec(file, args, attr)
+	}
 	switch {
 	case err == nil:
 		return pid, nil
@@ -25,4 +33,16 @@ func spawnByGo(c *Command, file string, args []string) (pid int, err error) {
 	default:
 		return 0, &StartError{Op: "exec", Path: file, Err: err}
 	}
+}
+
+// terminalError reports whether an error of ForkExec is one that TIOCSPGRP can
+// give and execve cannot: it does not tell which of the two failed. EIO and
+// EPERM both can give; then the second try settles it.
+func terminalError(err error) bool {
+	for _, errno := range []error{unix.ENOTTY, unix.ENXIO, unix.EBADF, unix.EIO, unix.EPERM, unix.EINVAL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }

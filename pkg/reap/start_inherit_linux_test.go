@@ -221,3 +221,25 @@ func TestStartDescriptors(t *testing.T) {
 		})
 	}
 }
+
+// A terminal that cannot be handed over is no reason not to start.
+func TestStartWithoutItsTerminal(t *testing.T) {
+	for _, way := range bothWays(t) {
+		t.Run(way.name, func(t *testing.T) {
+			null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(null) //nolint:errcheck // it is open
+			for _, fd := range []int{null, 500} {
+				pid, err := Start(Command{Args: []string{"true"}, Env: environment(), Inherited: way.inherited, Terminal: &Terminal{fd}})
+				if err != nil {
+					t.Fatalf("descriptor %d: %v", fd, err)
+				}
+				if exit := awaitReap(t, pid); exit.Status != 0 {
+					t.Errorf("descriptor %d: %+v", fd, exit)
+				}
+			}
+		})
+	}
+}

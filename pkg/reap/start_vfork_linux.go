@@ -77,8 +77,9 @@ func (s *script) add(need need, nr uintptr, args ...uintptr) *call {
 // c.Inherited.
 //
 // Why not syscall.ForkExec: it cannot hand on an ignored signal unless the
-// whole process ignores that for a moment; for SIGCHLD this would lose the
-// status of a command that ends at once.
+// whole process ignores that for a moment (for SIGCHLD this would lose the
+// status of a command that ends at once), and it takes a terminal that cannot
+// be handed over for a failure of the start.
 func spawnExact(c *Command, file string, img *image) (pid int, err error) {
 	s := &script{
 		image:  img,
@@ -86,6 +87,7 @@ func spawnExact(c *Command, file string, img *image) (pid int, err error) {
 		mask:   c.Inherited.Blocked,
 		nofile: c.Inherited.NoFile,
 	}
+	self := s.add(needSuccess, unix.SYS_GETPID)
 	if c.ParentDeath != 0 {
 		s.add(needSuccess, unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(c.ParentDeath))
 		// Is the parent that it was set for still there? (prctl(2))
@@ -107,9 +109,14 @@ func spawnExact(c *Command, file string, img *image) (pid int, err error) {
 	if s.nofile.Max != 0 {
 		s.add(needNothing, unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&s.nofile)), 0)
 	}
+	if c.Terminal != nil {
+		// SIGTTOU is still blocked, so a process in the background may do this
+		// (tcsetpgrp(3)). The pid is read where getpid left it: as the kernel
+		// reads an int, and both machines are little-endian.
+		s.add(needNothing, unix.SYS_IOCTL, uintptr(c.Terminal.fd), unix.TIOCSPGRP, uintptr(unsafe.Pointer(&self.result)))
+	}
 	// The mask comes last: a stop signal that was waiting takes effect as this
-	// returns, and would hold the caller until somebody continues the child. No
-	// terminal sends one: the child's group does not have it yet.
+	// returns, and would hold the caller until somebody continues the child.
 	mask := s.add(needSuccess, unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&s.mask)), 0, unsafe.Sizeof(s.mask))
 	exec := s.add(needSuccess, unix.SYS_EXECVE, uintptr(unsafe.Pointer(img.path)),
 		uintptr(unsafe.Pointer(&img.argv[0])), uintptr(unsafe.Pointer(&img.envv[0])))

@@ -122,7 +122,7 @@ func TestScriptHasRoom(t *testing.T) {
 		return
 	}
 	pid, err := Start(Command{
-		Args: []string{"true"}, Env: environment(), ParentDeath: unix.SIGKILL,
+		Args: []string{"true"}, Env: environment(), ParentDeath: unix.SIGKILL, Terminal: &Terminal{500},
 		Inherited: &Inheritance{Blocked: math.MaxUint64, Ignored: math.MaxUint64, NoFile: Limit{100, 100}},
 	})
 	if err != nil {

@@ -46,12 +46,13 @@ func NewKernel() Kernel {
 func (s *system) Start(c *Config) (int, error) {
 	s.names = c.NameOrphans
 	cmd := reap.Command{Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath}
+	if s.tty != nil && s.tty.Foreground() == s.own && interactive() {
+		cmd.Terminal = s.tty
+	}
 	pid, err := reap.Start(cmd)
-	// Not before the program is executed: a ^Z would stop the child that is about
-	// to do that, and with it this thread, which waits for it. A command that uses
-	// the terminal earlier is stopped by SIGTTIN and continued, see jobStop.
-	if err == nil && s.tty != nil && s.tty.Foreground() == s.own && interactive() {
-		_ = s.tty.SetForeground(pid) // it may have ended, or have gone from its group
+	if err != nil && cmd.Terminal != nil {
+		// The child may have got as far as taking the terminal.
+		_ = s.tty.SetForeground(s.own) // the start has failed already
 	}
 	return pid, err
 }

@@ -70,7 +70,7 @@ func (m machine) jobStop(ev event) (machine, []action) {
 		// the terminal to the group that it knows, and sends no signal.
 		return m, append(acts, action{kind: actGiveTerminal}, goOn)
 	case waiting && tty.Present && tty.Foreground == m.pid:
-		// It was stopped before it got the terminal.
+		// It was stopped just before it got the terminal.
 		return m, append(acts, goOn)
 	case tty.Present && tty.Orphaned && ev.sig == syscall.SIGTSTP:
 		// ^Z where there is no shell to come back to, as in a container. Without
