@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+	"time"
 )
 
 // Proc is one process as /proc/PID/stat shows it. It is a reading: by the time
@@ -15,8 +16,25 @@ type Proc struct {
 	PPID    int    // 0 if the parent is outside the pid namespace
 	PGID    int    // process group
 	Session int
+	Threads int
 	Start   uint64 // when it started, in clock ticks since boot; with PID it names the process for good
 }
+
+// ticksPerSecond is the unit of Start, USER_HZ: 100 on every architecture that
+// Go runs on but old Alpha and ia64 (include/asm-generic/param.h).
+const ticksPerSecond = 100
+
+// Age is how long the process has lived, to the hundredth of a second. uptime is
+// the time since boot, see [Uptime].
+func (p Proc) Age(uptime time.Duration) time.Duration {
+	const tick = time.Second / ticksPerSecond
+	return max(0, uptime-time.Duration(p.Start)*tick).Truncate(tick)
+}
+
+// Same reports that both are readings of one process: a pid is given away
+// again, but not with the same start. It would take more forks within one tick
+// than there are pids.
+func (p Proc) Same(q Proc) bool { return p.PID == q.PID && p.Start == q.Start }
 
 // Zombie reports that the process has exited and has not been waited for. It is
 // also true of a process whose first thread has ended while others live on;
@@ -47,6 +65,7 @@ func parseStat(line []byte) (Proc, error) {
 		{&p.PPID, rest[1]},
 		{&p.PGID, rest[2]},
 		{&p.Session, rest[3]},
+		{&p.Threads, rest[17]},
 	} {
 		n, err := strconv.Atoi(string(f.text))
 		if err != nil {

@@ -20,7 +20,7 @@ var oddNames = []string{
 func TestParseStatNames(t *testing.T) {
 	for _, name := range oddNames {
 		got, err := parseStat([]byte(statLine(name)))
-		want := Proc{PID: 4242, Name: name, State: 'S', PPID: 1, PGID: 4240, Session: 4241, Start: 987654}
+		want := Proc{PID: 4242, Name: name, State: 'S', PPID: 1, PGID: 4240, Session: 4241, Threads: 1, Start: 987654}
 		if err != nil || got != want {
 			t.Errorf("%q: got %+v, %v", name, got, err)
 		}
@@ -91,7 +91,7 @@ func FuzzParseStat(f *testing.F) {
 			}
 			return
 		}
-		again := fmt.Sprintf("%d (%s) %c %d %d %d 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 %d\n", p.PID, p.Name, p.State, p.PPID, p.PGID, p.Session, p.Start)
+		again := fmt.Sprintf("%d (%s) %c %d %d %d 0 0 0 0 0 0 0 0 0 0 0 0 0 %d 0 %d\n", p.PID, p.Name, p.State, p.PPID, p.PGID, p.Session, p.Threads, p.Start)
 		if q, err := parseStat([]byte(again)); err != nil || q != p {
 			t.Errorf("%q is read as %+v, and %q as %+v, %v", line, p, again, q, err)
 		}

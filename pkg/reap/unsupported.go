@@ -5,6 +5,7 @@ package reap
 import (
 	"errors"
 	"syscall"
+	"time"
 )
 
 // ErrUnsupported is what everything here returns where there is no Linux.
@@ -48,6 +49,21 @@ func Procs() ([]Proc, error) { return nil, ErrUnsupported }
 
 // CommandLine works on Linux alone.
 func CommandLine(int) ([]string, error) { return nil, ErrUnsupported }
+
+// Descendants works on Linux alone.
+func Descendants() ([]Proc, error) { return nil, ErrUnsupported }
+
+// ChildPIDs works on Linux alone.
+func ChildPIDs() []int { return nil }
+
+// SignalDescendant works on Linux alone.
+func SignalDescendant(Proc, ...syscall.Signal) (sent bool, err error) { return false, ErrUnsupported }
+
+// KillDescendants works on Linux alone.
+func KillDescendants() (killed []Proc, err error) { return nil, ErrUnsupported }
+
+// Uptime works on Linux alone.
+func Uptime() time.Duration { return 0 }
 
 // OpenTerminal works on Linux alone.
 func OpenTerminal() *Terminal { return nil }

@@ -100,14 +100,26 @@ const (
 // waitid asks without blocking and without reaping. ok is false if there is
 // nothing to tell or no such child.
 func waitid(idType, id, options int) (info siginfo, ok bool) {
+	info, errno := rawWaitid(idType, id, options)
+	return info, errno == 0 && info.pid != 0
+}
+
+func rawWaitid(idType, id, options int) (info siginfo, errno syscall.Errno) {
 	for {
-		_, _, errno := unix.Syscall6(unix.SYS_WAITID, uintptr(idType), uintptr(id),
+		_, _, errno = unix.RawSyscall6(unix.SYS_WAITID, uintptr(idType), uintptr(id),
 			uintptr(unsafe.Pointer(&info)), uintptr(options|unix.WNOHANG), 0, 0)
-		if errno == unix.EINTR {
-			continue
+		if errno != unix.EINTR {
+			return info, errno
 		}
-		return info, errno == 0 && info.pid != 0
 	}
+}
+
+// isChild reports whether pid is a child of this process that has not been
+// reaped, and whether it has exited. As long as nothing reaps it the number is
+// its own.
+func isChild(pid int) (child, exited bool) {
+	info, errno := rawWaitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT)
+	return errno == 0, errno == 0 && info.pid != 0
 }
 
 // Peek tells which child has exited without reaping it, so that its pid stays

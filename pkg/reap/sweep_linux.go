@@ -1,0 +1,106 @@
+package reap
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// freezeRounds is how often [KillDescendants] looks for newcomers. A process that
+// has been sent SIGSTOP can end a fork that it has begun, and begin no other
+// (copy_process in kernel/fork.c looks for signals), so two are mostly enough.
+const freezeRounds = 16
+
+// KillDescendants kills every process below the calling one, and returns whom
+// it has killed. None is reaped: a zombie keeps its number, so that no kill
+// can meet somebody else. What was missed, because its parent died meanwhile, has
+// become a child of the caller. So kill and [Drain], until Drain says that there
+// are no more.
+//
+// All are stopped before the first is killed, so that nobody can replace those
+// who die. PID 1 kills all processes of its pid namespace in one stroke that no
+// fork can escape (kill(2) with -1 holds tasklist_lock), those that have joined
+// the namespace too.
+//
+// Without /proc it is the children alone, by the way of [ChildPIDs]. The error is
+// the first that a kill has met, as a rule EPERM for a process that has changed
+// its user; the others have been killed all the same.
+//
+// Only the goroutine that owns the process table may call it.
+func KillDescendants() (killed []Proc, err error) {
+	if os.Getpid() == 1 {
+		return killEverybody()
+	}
+	procs, err := freeze()
+	if err != nil {
+		procs = childrenByNumber()
+	}
+	err = nil
+	for _, p := range procs {
+		sent, kerr := SignalDescendant(p, unix.SIGKILL)
+		if sent && !reallyZombie(p) {
+			killed = append(killed, p)
+		}
+		if err == nil {
+			err = kerr
+		}
+	}
+	return killed, err
+}
+
+func killEverybody() (killed []Proc, err error) {
+	procs, err := Descendants()
+	if err != nil {
+		procs = childrenByNumber()
+	}
+	if err := unix.Kill(-1, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return nil, err
+	}
+	for _, p := range procs {
+		if !reallyZombie(p) {
+			killed = append(killed, p)
+		}
+	}
+	return killed, nil
+}
+
+// reallyZombie tells a zombie from a process whose first thread alone has ended.
+func reallyZombie(p Proc) bool { return p.Zombie() && p.Threads <= 1 }
+
+// freeze stops all descendants, until no new one appears.
+func freeze() ([]Proc, error) {
+	type name struct {
+		pid   int
+		start uint64
+	}
+	stopped := make(map[name]bool)
+	for range freezeRounds {
+		procs, err := Descendants()
+		if err != nil {
+			return nil, err
+		}
+		fresh := false
+		for _, p := range procs {
+			if stopped[name{p.PID, p.Start}] {
+				continue
+			}
+			stopped[name{p.PID, p.Start}], fresh = true, true
+			_, _ = SignalDescendant(p, syscall.SIGSTOP) // the kill that follows tells what is wrong
+		}
+		if !fresh {
+			return procs, nil
+		}
+	}
+	return Descendants()
+}
+
+// childrenByNumber is what can be told of the children without /proc.
+func childrenByNumber() []Proc {
+	var procs []Proc
+	for _, pid := range ChildPIDs() {
+		procs = append(procs, Proc{PID: pid, PPID: os.Getpid()})
+	}
+	return procs
+}
