@@ -49,12 +49,18 @@ func CommandLine(pid int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return splitArgs(raw), nil
+}
+
+// splitArgs splits what /proc/PID/cmdline holds: each argument ends with a zero
+// byte.
+func splitArgs(raw []byte) []string {
 	if len(raw) == 0 {
-		return nil, nil
+		return nil
 	}
 	var args []string
 	for arg := range bytes.SplitSeq(bytes.TrimSuffix(raw, []byte{0}), []byte{0}) {
 		args = append(args, string(arg))
 	}
-	return args, nil
+	return args
 }

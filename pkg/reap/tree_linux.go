@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -246,26 +247,27 @@ func Uptime() time.Duration {
 
 // readFile reads a small file of /proc. Package os would offer each descriptor
 // to the poller first, which doubles the cost.
-func readFile(path string) ([]byte, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+func readFile(path string) ([]byte, error) { return readFileAt(unix.AT_FDCWD, path) }
+
+// readFileAt is readFile for a path below an open directory.
+func readFileAt(dir int, path string) ([]byte, error) {
+	fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing was written
 	text := make([]byte, 0, 1024)
 	for {
-		n, err := unix.Read(fd, text[len(text):cap(text)])
+		n, err := descriptor(fd).Read(text[len(text):cap(text)])
 		switch {
-		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, io.EOF):
+			return text, nil
 		case err != nil:
 			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
-		case n == 0:
-			return text, nil
-		default:
-			text = text[:len(text)+n]
-			if len(text) == cap(text) {
-				text = slices.Grow(text, len(text))
-			}
+		}
+		text = text[:len(text)+n]
+		if len(text) == cap(text) {
+			text = slices.Grow(text, len(text))
 		}
 	}
 }

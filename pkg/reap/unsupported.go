@@ -62,6 +62,9 @@ func SignalDescendant(Proc, ...syscall.Signal) (sent bool, err error) { return f
 // KillDescendants works on Linux alone.
 func KillDescendants() (killed []Proc, err error) { return nil, ErrUnsupported }
 
+// Describe works on Linux alone.
+func (i *Inspector) Describe(int) Details { return Details{} }
+
 // Uptime works on Linux alone.
 func Uptime() time.Duration { return 0 }
 
