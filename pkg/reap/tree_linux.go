@@ -198,8 +198,8 @@ func ChildPIDs() []int {
 // SignalDescendant sends signals, in their order, to a process that [Descendants]
 // has told of. It never reaches another one that has the same number by now: a
 // child that has not been reaped keeps its own, and any other is opened as a
-// pidfd (Linux 5.3) and then read again. sent is false if it has ended. The
-// error is EPERM for a process that has changed its user, and ENOSYS for one that
+// pidfd (Linux 5.3) and then read again. sent is false if it has gone; a zombie
+// counts as there, and nothing happens to it. The error is EPERM for a process that has changed its user, and ENOSYS for one that
 // is not a child where there are no pidfds.
 //
 // Only the goroutine that owns the process table may call it.
@@ -208,9 +208,17 @@ func SignalDescendant(p Proc, sigs ...syscall.Signal) (sent bool, err error) {
 		return false, fmt.Errorf("signal process %d: not a process", p.PID)
 	}
 	send := func(sig syscall.Signal) error { return unix.Kill(p.PID, sig) }
-	if child, _ := isChild(p.PID); !child {
+	if child, _ := isChild(p.PID); child {
+		// It may have come to the caller after p, which had the number before. Of
+		// one that could not be read the number is all there is.
+		if now, err := ReadProc(p.PID); err == nil && p.Start != 0 && !now.Same(p) {
+			return false, nil
+		}
+	} else {
 		fd, err := unix.PidfdOpen(p.PID, 0)
-		if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) { // EINVAL: a thread by now
+		switch {
+		case errors.Is(err, unix.ESRCH),
+			errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // a thread by now; since Linux 6.16 it is ENOENT
 			return false, nil
 		}
 		if err != nil {
