@@ -3,6 +3,7 @@ package reap
 import (
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,9 @@ const freezeRounds = 16
 // are no more.
 //
 // All are stopped before the first is killed, so that nobody can replace those
-// who die. PID 1 kills all processes of its pid namespace in one stroke that no
+// who die; and children are killed before their parents, as the kernel continues
+// a stopped process group that is orphaned (kill_orphaned_pgrp in kernel/exit.c).
+// PID 1 kills all processes of its pid namespace in one stroke that no
 // fork can escape (kill(2) with -1 holds tasklist_lock), those that have joined
 // the namespace too.
 //
@@ -38,7 +41,7 @@ func KillDescendants() (killed []Proc, err error) {
 		procs = childrenByNumber()
 	}
 	err = nil
-	for _, p := range procs {
+	for _, p := range slices.Backward(procs) {
 		sent, kerr := SignalDescendant(p, unix.SIGKILL)
 		if sent && !reallyZombie(p) {
 			killed = append(killed, p)
@@ -47,6 +50,7 @@ func KillDescendants() (killed []Proc, err error) {
 			err = kerr
 		}
 	}
+	slices.Reverse(killed)
 	return killed, err
 }
 
