@@ -133,7 +133,9 @@ func childrenOf(pid, threads int) ([]int, error) {
 			return nil, err // our own first thread has not ended: there is no such file
 		}
 	}
-	return pids, nil
+	// The children of a thread that ends go to another, which may be read after it.
+	slices.Sort(pids)
+	return slices.Compact(pids), nil
 }
 
 func readPIDs(pids []int, path string) ([]int, error) {
@@ -169,9 +171,18 @@ func scan() ([]Proc, error) {
 		}
 	}
 	for i := 0; i < len(found); i++ { // it grows
-		below := children[found[i].PID]
-		if len(below) > 0 && still(found[i]) {
-			found = append(found, below...)
+		parent := found[i]
+		first := len(found)
+		for _, child := range children[parent.PID] {
+			// It may have been read before its parent, as the child of another that
+			// had the number.
+			p, err := ReadProc(child.PID)
+			if err == nil && p.Same(child) && p.PPID == parent.PID {
+				found = append(found, p)
+			}
+		}
+		if len(found) > first && !still(parent) {
+			found = found[:first]
 		}
 	}
 	return found, nil
