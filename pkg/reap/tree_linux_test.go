@@ -137,7 +137,9 @@ func sameBothWays(t *testing.T, want []Proc) {
 		byPID := func(a, b Proc) int { return a.PID - b.PID }
 		slices.SortFunc(got, byPID)
 		want := slices.SortedFunc(slices.Values(want), byPID)
-		same := func(a, b Proc) bool { return a.Same(b) && a.PPID == b.PPID && a.Name == b.Name && a.Session == b.Session }
+		same := func(a, b Proc) bool {
+			return a.Same(b) && a.PPID == b.PPID && a.Name == b.Name && a.Session == b.Session
+		}
 		if !slices.EqualFunc(got, want, same) {
 			t.Errorf("%s: got %+v\nwant %+v", name, got, want)
 		}
@@ -317,7 +319,10 @@ func TestAge(t *testing.T) {
 		start        uint64
 		uptime, want time.Duration
 	}{
-		{0, 0, 0}, {100, second, 0}, {100, 2 * second, second}, {150, 2 * second, second / 2},
+		{0, 0, 0},
+		{100, second, 0},
+		{100, 2 * second, second},
+		{150, 2 * second, second / 2},
 		{100, second + 19*time.Millisecond, 10 * time.Millisecond},
 		{100, second / 2, 0}, // the clock was read before the process started
 	} {
