@@ -227,10 +227,8 @@ func SignalDescendant(p Proc, sigs ...syscall.Signal) (sent bool, err error) {
 		}
 	} else {
 		fd, err := unix.PidfdOpen(p.PID, 0)
-		switch {
-		case errors.Is(err, unix.ESRCH),
-			errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT): // a thread by now; since Linux 6.16 it is ENOENT
-			return false, nil
+		if slices.Contains([]error{unix.ESRCH, unix.EINVAL, unix.ENOENT}, err) {
+			return false, nil // or a thread by now: EINVAL, and ENOENT since Linux 6.16
 		}
 		if err != nil {
 			return false, fmt.Errorf("open process %d: %w", p.PID, err)
