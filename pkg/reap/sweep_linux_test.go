@@ -56,6 +56,7 @@ func TestSignalDescendantReplaced(t *testing.T) {
 	if !alone(t) {
 		return
 	}
+	mustAdopt(t)
 	mustStart(t, "sh", "-c", "sleep 1001; :")
 	_, tree := awaitFamily(t, "1001", "S sh")
 	for _, p := range tree {
