@@ -9,9 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freezeRounds is how often [KillDescendants] looks for newcomers. A process that
-// has been sent SIGSTOP can end a fork that it has begun, and begin no other
-// (copy_process in kernel/fork.c looks for signals), so two are mostly enough.
+// freezeRounds is how often [KillDescendants] looks for newcomers. A thread that
+// has been sent SIGSTOP forks no more (copy_process in kernel/fork.c looks for
+// signals), so two are mostly enough. But it is one thread that is sent it, and
+// the others learn of it when that one stops.
 const freezeRounds = 16
 
 // KillDescendants kills every process below the calling one, and returns whom
@@ -87,6 +88,9 @@ func freeze() ([]Proc, error) {
 		}
 		fresh := false
 		for _, p := range procs {
+			if p.Threads > 1 && p.State != 'T' && p.State != 't' && p.State != 'Z' {
+				fresh = true
+			}
 			if stopped[name{p.PID, p.Start}] {
 				continue
 			}
