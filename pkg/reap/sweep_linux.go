@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -80,24 +81,25 @@ func freeze() ([]Proc, error) {
 		pid   int
 		start uint64
 	}
-	stopped := make(map[name]bool)
+	stopped := make(map[name]bool) // whether it was sent
 	for range freezeRounds {
 		procs, err := Descendants()
 		if err != nil {
 			return nil, err
 		}
-		fresh := false
+		settled := true
 		for _, p := range procs {
-			if p.Threads > 1 && p.State != 'T' && p.State != 't' && p.State != 'Z' {
-				fresh = true
+			key := name{p.PID, p.Start}
+			sent, known := stopped[key]
+			if !known {
+				sent, _ = SignalDescendant(p, syscall.SIGSTOP) // the kill that follows tells what is wrong
+				stopped[key] = sent
 			}
-			if stopped[name{p.PID, p.Start}] {
-				continue
+			if !known || sent && p.Threads > 1 && !strings.ContainsRune("TtZ", rune(p.State)) {
+				settled = false
 			}
-			stopped[name{p.PID, p.Start}], fresh = true, true
-			_, _ = SignalDescendant(p, syscall.SIGSTOP) // the kill that follows tells what is wrong
 		}
-		if !fresh {
+		if settled {
 			return procs, nil
 		}
 	}
