@@ -151,12 +151,16 @@ func TestKillDescendants(t *testing.T) {
 	}
 	statuses := reapAll(t)
 	for _, p := range procs {
-		if statuses[p.PID] != SignalStatus(unix.SIGKILL) {
-			t.Errorf("%+v: %v", p, statuses[p.PID])
+		// A parent that is in wait(2) when the signal comes may take its child along
+		// before it stops.
+		if status, ok := statuses[p.PID]; status != SignalStatus(unix.SIGKILL) && (ok || p.PPID == os.Getpid()) || still(p) {
+			t.Errorf("%+v: %v, %v", p, status, ok)
 		}
 	}
-	if _, ok := statuses[zombie.PID]; !ok || len(statuses) <= len(procs) {
-		t.Errorf("%v", statuses)
+	for _, pid := range []int{ended, zombie.PID} {
+		if status, ok := statuses[pid]; !ok || status != ExitStatus(0) {
+			t.Errorf("it had ended before: %v, %v", status, ok)
+		}
 	}
 }
 
@@ -204,8 +208,11 @@ func TestKillDescendantsThatRespawn(t *testing.T) {
 		t.Errorf("killed %d, %v", len(killed), err)
 	}
 	statuses := reapAll(t) // it would not end if there were a newcomer
-	if len(statuses) != len(killed) {
-		t.Errorf("killed %d, reaped %d", len(killed), len(statuses))
+	for _, p := range killed {
+		delete(statuses, p.PID)
+	}
+	if len(statuses) != 0 {
+		t.Errorf("they have been replaced: %v", statuses)
 	}
 }
 

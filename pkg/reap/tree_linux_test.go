@@ -29,7 +29,7 @@ const family = `
 // label names a process of a test: a sleep by its time, which is its own, and
 // others by their state and name.
 func label(p Proc) string {
-	if args, _ := CommandLine(p.PID); len(args) == 2 && args[0] == "sleep" {
+	if args, _ := CommandLine(p.PID); p.Name == "sleep" && len(args) == 2 {
 		return args[1]
 	}
 	return string(p.State) + " " + p.Name
