@@ -253,14 +253,15 @@ func TestWithoutProc(t *testing.T) {
 			}
 			cmd := parricide.command(t)
 			cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", c.script, "sh"}, cmd.Path)
-			cmd.Stderr = os.Stderr
+			stderr := new(strings.Builder) // without /proc the race detector complains, and goes on
+			cmd.Stderr = stderr
 			inNamespace(cmd)
 			if !c.pid1 {
 				cmd.SysProcAttr.Cloneflags = 0
 			}
 			cmd.SysProcAttr.Unshareflags = c.unshare
 			if out, err := cmd.Output(); err != nil || string(out) != c.want {
-				t.Errorf("%v\ngot  %q\nwant %q", err, out, c.want)
+				t.Errorf("%v\ngot  %q\nwant %q\n%s", err, out, c.want, stderr)
 			}
 		})
 	}
