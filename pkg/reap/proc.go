@@ -24,11 +24,11 @@ type Proc struct {
 // Go runs on but old Alpha and ia64 (include/asm-generic/param.h).
 const ticksPerSecond = 100
 
-// Age is how long the process has lived, to the hundredth of a second. uptime is
-// the time since boot, see [Uptime].
+// Age is how long the process has lived at the most: up to a hundredth of a second
+// less is possible. uptime is the time since boot, see [Uptime].
 func (p Proc) Age(uptime time.Duration) time.Duration {
 	const tick = time.Second / ticksPerSecond
-	return max(0, uptime-time.Duration(p.Start)*tick).Truncate(tick)
+	return max(0, uptime-time.Duration(p.Start)*tick)
 }
 
 // Same reports that both are readings of one process: a pid is given away

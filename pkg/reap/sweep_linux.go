@@ -29,18 +29,18 @@ const freezeRounds = 16
 // fork can escape (kill(2) with -1 holds tasklist_lock), those that have joined
 // the namespace too.
 //
-// Without /proc it is the children alone, by the way of [ChildPIDs]. The error is
-// the first that a kill has met, as a rule EPERM for a process that has changed
-// its user; the others have been killed all the same.
+// Without /proc it is known that are killed, as a rule the children that
+// [ChildPIDs] has found. The error is the first that a kill has met, as a rule EPERM
+// for a process that has changed its user; the others have been killed all the same.
 //
 // Only the goroutine that owns the process table may call it.
-func KillDescendants() (killed []Proc, err error) {
+func KillDescendants(known []Proc) (killed []Proc, err error) {
 	if os.Getpid() == 1 {
-		return killEverybody()
+		return killEverybody(known)
 	}
 	procs, err := freeze()
 	if err != nil {
-		procs = childrenByNumber()
+		procs = known
 	}
 	err = nil
 	for _, p := range slices.Backward(procs) {
@@ -56,10 +56,10 @@ func KillDescendants() (killed []Proc, err error) {
 	return killed, err
 }
 
-func killEverybody() (killed []Proc, err error) {
+func killEverybody(known []Proc) (killed []Proc, err error) {
 	procs, err := Descendants()
 	if err != nil {
-		procs = childrenByNumber()
+		procs = known
 	}
 	if err := unix.Kill(-1, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return nil, err
@@ -104,13 +104,4 @@ func freeze() ([]Proc, error) {
 		}
 	}
 	return Descendants()
-}
-
-// childrenByNumber is what can be told of the children without /proc.
-func childrenByNumber() []Proc {
-	var procs []Proc
-	for _, pid := range ChildPIDs() {
-		procs = append(procs, Proc{PID: pid, PPID: os.Getpid()})
-	}
-	return procs
 }

@@ -114,7 +114,7 @@ func TestSweepNotPermitted(t *testing.T) {
 			t.Errorf("to %+v: sent %v, %v", p, sent, err)
 		}
 	}
-	killed, err := KillDescendants()
+	killed, err := KillDescendants(numbered())
 	if len(killed) != 1 || killed[0].PID != own || !errors.Is(err, unix.EPERM) {
 		t.Errorf("killed %+v, %v", killed, err)
 	}
@@ -132,7 +132,7 @@ func TestKillDescendants(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	if killed, err := KillDescendants(); len(killed) != 0 || err != nil {
+	if killed, err := KillDescendants(numbered()); len(killed) != 0 || err != nil {
 		t.Errorf("without a child: %+v, %v", killed, err)
 	}
 	mustAdopt(t)
@@ -140,7 +140,7 @@ func TestKillDescendants(t *testing.T) {
 	awaitState(t, ended, "Z")
 	mustStart(t, "sh", "-c", family)
 	procs, byLabel := awaitFamily(t, "1000", "1001", "1002", "1003", "1005", "S sh", "S sh", "T sh", "Z sh", "S ) R 1 (")
-	killed, err := KillDescendants()
+	killed, err := KillDescendants(numbered())
 	if err != nil {
 		t.Error(err)
 	}
@@ -203,7 +203,7 @@ func TestKillDescendantsThatRespawn(t *testing.T) {
 		_, after := awaitFamily(t, slices.Clone(whole)...)
 		return !after["1000"].Same(before["1000"])
 	})
-	killed, err := KillDescendants()
+	killed, err := KillDescendants(numbered())
 	if len(killed) != depth+1 || err != nil {
 		t.Errorf("killed %d, %v", len(killed), err)
 	}
@@ -282,7 +282,7 @@ func TestKillDescendantsThatWake(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitName(t, cmd.Process.Pid, "sleep")
-	if killed, err := KillDescendants(); len(killed) != 203 || err != nil {
+	if killed, err := KillDescendants(numbered()); len(killed) != 203 || err != nil {
 		t.Errorf("killed %d, %v", len(killed), err)
 	}
 	reapAll(t)
@@ -293,4 +293,16 @@ func TestKillDescendantsThatWake(t *testing.T) {
 	if err := cmd.Process.Release(); err != nil {
 		t.Error(err)
 	}
+}
+
+// numbered is what there is to kill where /proc does not tell; elsewhere it does
+// not matter.
+func numbered() (procs []Proc) {
+	if ownProc() {
+		return nil
+	}
+	for _, pid := range ChildPIDs() {
+		procs = append(procs, Proc{PID: pid, PPID: os.Getpid()})
+	}
+	return procs
 }

@@ -74,7 +74,7 @@ func endFamily(t *testing.T) (exits []Exit, rounds int) {
 	t.Helper()
 	eventually(t, "no process is left", func() bool {
 		rounds++
-		if _, err := KillDescendants(); err != nil {
+		if _, err := KillDescendants(numbered()); err != nil {
 			t.Fatal(err)
 		}
 		var more bool
@@ -199,7 +199,7 @@ func TestDescendantsOfThreads(t *testing.T) {
 			t.Errorf("it is a child of the first thread: %q, %v", first, err)
 		}
 		sameBothWays(t, procs)
-		killed, err := KillDescendants()
+		killed, err := KillDescendants(numbered())
 		if len(killed) != 2 || err != nil {
 			t.Errorf("killed %+v, %v", killed, err)
 		}
@@ -294,7 +294,7 @@ var parricide = newRole("parricide", func([]string) error {
 	}
 	_, err = Descendants()
 	fmt.Printf("%v; ", err)
-	killed, err := KillDescendants()
+	killed, err := KillDescendants(numbered())
 	fmt.Printf("killed %d, %v; ", len(killed), err)
 	for reaped := 0; ; {
 		exits, more, err := Drain(nil)
@@ -306,7 +306,7 @@ var parricide = newRole("parricide", func([]string) error {
 			return nil
 		}
 		if len(exits) > 0 && os.Getpid() != 1 { // a grandchild is a child now
-			if _, err := KillDescendants(); err != nil {
+			if _, err := KillDescendants(numbered()); err != nil {
 				return err
 			}
 		}
@@ -324,7 +324,7 @@ func TestAge(t *testing.T) {
 		{100, second, 0},
 		{100, 2 * second, second},
 		{150, 2 * second, second / 2},
-		{100, second + 19*time.Millisecond, 10 * time.Millisecond},
+		{100, second + 19*time.Millisecond, 19 * time.Millisecond},
 		{100, second / 2, 0}, // the clock was read before the process started
 	} {
 		if got := (Proc{Start: c.start}).Age(c.uptime); got != c.want {

@@ -60,7 +60,7 @@ func ChildPIDs() []int { return nil }
 func SignalDescendant(Proc, ...syscall.Signal) (sent bool, err error) { return false, ErrUnsupported }
 
 // KillDescendants works on Linux alone.
-func KillDescendants() (killed []Proc, err error) { return nil, ErrUnsupported }
+func KillDescendants([]Proc) (killed []Proc, err error) { return nil, ErrUnsupported }
 
 // Describe works on Linux alone.
 func (i *Inspector) Describe(int) Details { return Details{} }
