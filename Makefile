@@ -1,6 +1,7 @@
 # make build   bin/reaper: static, stripped, reproducible
 # make test    everything that needs no network; skips, with the reason, what this machine cannot do
 # make lint    the linters, at the versions below
+# make bench   what things cost; Go benchmarks
 # make demo    the life of a zombie, live
 
 GO      ?= go
@@ -21,7 +22,7 @@ LDFLAGS = -s -w -buildid= \
 # -race needs cgo, so a C compiler.
 RACE = $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race,)
 
-.PHONY: all build build-race build-plain test test-unit test-kernel lint fmt demo tools clean
+.PHONY: all build build-race build-plain test test-unit test-kernel bench lint fmt demo tools clean
 
 all: build lint test
 
@@ -68,6 +69,9 @@ lint: tools
 
 fmt: tools
 	$(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) fmt ./...
+
+bench:
+	$(GO) test $(TESTFLAGS) -run '^$$' -bench . ./pkg/... ./test/...
 
 demo: build
 	$(GO) run ./test/demo $(BIN)

@@ -36,7 +36,7 @@ var (
 // limits come through exactly. A binary with the race detector has not.
 func exact() bool { return !raceEnabled }
 
-func needExact(t *testing.T) {
+func needExact(t testing.TB) {
 	t.Helper()
 	if !exact() {
 		t.Skip("a binary with the race detector is linked by the C linker and has no entry point of its own")
@@ -108,18 +108,28 @@ func fatal(err error) int {
 type place struct {
 	name string
 	pid1 bool
+	proc bool // with a /proc of its own, as a container has it
 }
 
 var (
-	asSubreaper = place{"subreaper", false}
-	asPID1      = place{"pid1", true}
+	asSubreaper = place{name: "subreaper"}
+	asPID1      = place{name: "pid1", pid1: true}
+	inContainer = place{name: "container", pid1: true, proc: true}
 	bothPlaces  = []place{asSubreaper, asPID1}
+	// Where the tree is read, it makes a difference whether PID 1 has a /proc.
+	realPlaces = []place{asSubreaper, inContainer}
+	allPlaces  = []place{asSubreaper, asPID1, inContainer}
 )
 
 // inPlaces runs the test as subreaper and as PID 1 of a pid namespace.
 func inPlaces(t *testing.T, run func(t *testing.T, at place)) {
 	t.Helper()
-	for _, at := range bothPlaces {
+	inEach(t, bothPlaces, run)
+}
+
+func inEach(t *testing.T, places []place, run func(t *testing.T, at place)) {
+	t.Helper()
+	for _, at := range places {
 		t.Run(at.name, func(t *testing.T) {
 			at.need(t)
 			run(t, at)
@@ -128,16 +138,19 @@ func inPlaces(t *testing.T, run func(t *testing.T, at place)) {
 }
 
 // need skips the test where this machine cannot make such a place.
-func (at place) need(t *testing.T) {
+func (at place) need(t testing.TB) {
 	t.Helper()
 	if at.pid1 && namespaceError() != nil {
 		cannot(t, "no pid namespace on this machine: %v", namespaceError())
+	}
+	if at.proc && procError() != nil {
+		cannot(t, "no /proc can be mounted on this machine: %v", procError())
 	}
 }
 
 // cannot skips a test that this machine has no means for. In CI there must be
 // every means, so that no test is left out for good without anybody seeing it.
-func cannot(t *testing.T, format string, args ...any) {
+func cannot(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatalf("may not be skipped in CI: "+format, args...)
@@ -152,12 +165,31 @@ var namespaceError = sync.OnceValue(func() error {
 	return cmd.Run()
 })
 
+var procError = sync.OnceValue(func() error {
+	program, args := inContainer.by("/bin/true", nil)
+	cmd := exec.Command(program, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	inContainer.set(cmd.SysProcAttr)
+	return cmd.Run()
+})
+
+// by is the command line that makes the place from inside.
+func (at place) by(program string, args []string) (string, []string) {
+	if !at.proc {
+		return program, args
+	}
+	return "/bin/sh", append([]string{"-c", `mount -t proc proc /proc && exec "$@"`, "sh", program}, args...)
+}
+
 // set asks for the namespace; without privileges, for a user namespace too.
 func (at place) set(attr *syscall.SysProcAttr) {
 	if !at.pid1 {
 		return
 	}
 	attr.Cloneflags |= unix.CLONE_NEWPID
+	if at.proc {
+		attr.Unshareflags |= unix.CLONE_NEWNS // here the kernel makes it private
+	}
 	if os.Geteuid() != 0 {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
@@ -167,7 +199,7 @@ func (at place) set(attr *syscall.SysProcAttr) {
 
 // A session is one program under test, with its streams.
 type session struct {
-	t      *testing.T
+	t      testing.TB
 	cmd    *exec.Cmd
 	pid    int // as seen from here
 	stdin  io.WriteCloser
@@ -179,15 +211,16 @@ type session struct {
 
 // launch starts reaper with the arguments. prepare, if not nil, changes the
 // command before.
-func launch(t *testing.T, at place, prepare func(*exec.Cmd), args ...string) *session {
+func launch(t testing.TB, at place, prepare func(*exec.Cmd), args ...string) *session {
 	t.Helper()
 	return launchProgram(t, at, prepare, reaperBin, args...)
 }
 
 // launchProgram starts any program in the place of reaper.
-func launchProgram(t *testing.T, at place, prepare func(*exec.Cmd), program string, args ...string) *session {
+func launchProgram(t testing.TB, at place, prepare func(*exec.Cmd), program string, args ...string) *session {
 	t.Helper()
 	at.need(t)
+	program, args = at.by(program, args)
 	cmd := exec.Command(program, args...)
 	// In a session of its own: the terminal of whoever runs the tests is not ours.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -214,7 +247,7 @@ func launchProgram(t *testing.T, at place, prepare func(*exec.Cmd), program stri
 	return s
 }
 
-func pipe(t *testing.T) (r, w *os.File) {
+func pipe(t testing.TB) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -239,7 +272,7 @@ func (s *session) cleanUp() {
 
 // reapOrphans ends and reaps what came to the test process by adoption. No test
 // here runs in parallel, so whatever is left is the last one's.
-func reapOrphans(t *testing.T) {
+func reapOrphans(t testing.TB) {
 	t.Helper()
 	eventually(t, "no orphan is left", func() bool {
 		left := 0
@@ -388,7 +421,7 @@ func (l *lines) await(prefix string) (rest string, ok bool) {
 }
 
 // awaitText waits until the stream has had the text.
-func (l *lines) awaitText(t *testing.T, text string) {
+func (l *lines) awaitText(t testing.TB, text string) {
 	t.Helper()
 	for !strings.Contains(l.String(), text) {
 		if _, ok := l.await(""); !ok {
@@ -416,7 +449,7 @@ func (l *lines) String() string {
 
 // eventually waits until the condition holds. It looks again and again, because
 // the kernel tells nobody when a process becomes a zombie of another.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

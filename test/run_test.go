@@ -82,7 +82,7 @@ func (s *session) awaitHandler(sig syscall.Signal) {
 }
 
 // signalsOf reads one of the signal sets of /proc/PID/status.
-func signalsOf(t *testing.T, pid int, field string) reap.SignalSet {
+func signalsOf(t testing.TB, pid int, field string) reap.SignalSet {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -92,7 +92,7 @@ func signalsOf(t *testing.T, pid int, field string) reap.SignalSet {
 }
 
 // signalField finds one signal set in the text of a /proc/PID/status.
-func signalField(t *testing.T, status, field string) reap.SignalSet {
+func signalField(t testing.TB, status, field string) reap.SignalSet {
 	t.Helper()
 	for line := range strings.Lines(status) {
 		if hex, ok := strings.CutPrefix(line, field+":"); ok {

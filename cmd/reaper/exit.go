@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/reaper-init/reaper/pkg/reap"
-	"github.com/reaper-init/reaper/pkg/supervise"
 )
 
 // The exit codes that are not the command's own.
 const (
+	exitLeaks    = 86
+	exitTimeout  = 124
 	exitFailed   = 125
 	exitNoExec   = 126
 	exitNotFound = 127
@@ -24,18 +25,24 @@ const exitTable = `  the command's own  it exited by itself
   127                it was not found
   126                it was found and could not be executed
   125                reaper failed or was called wrongly, before the command ran
+  124                --time-limit ended it
+  86                 it left processes behind, and --leaks=fail was given
 `
 
-// exitOf is the exit code for what Run returned, and the signal to die by if
-// --raise asks for that. --ok-exit comes last of all.
-func exitOf(o *options, res supervise.Result, err error) (code int, raise syscall.Signal) {
+// exitOf is the exit code for how it went, and the signal to die by if --raise
+// asks for that. --ok-exit comes last of all: it is applied to the code of the
+// command, so that one that counts as 0 can still fail by its leaks, and to that.
+func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 	var failed *reap.StartError
 	var killedBy syscall.Signal
+	res := out.result
 	switch {
-	case errors.As(err, &failed) && startCode(failed) != exitFailed:
+	case errors.As(out.err, &failed) && startCode(failed) != exitFailed:
 		code = startCode(failed)
-	case err != nil, res.Lost: // reaper's own failure, which is never OK
+	case out.err != nil, res.Lost: // reaper's own failure, which is never OK
 		return exitFailed, 0
+	case res.TimedOut:
+		code = exitTimeout
 	case res.Aborted != 0:
 		killedBy = res.Aborted
 	case res.Status.Signaled():
@@ -47,7 +54,10 @@ func exitOf(o *options, res supervise.Result, err error) (code int, raise syscal
 		code = exitSignal + int(killedBy)
 	}
 	if o.okExit.hasCode(code) || o.okExit.signals.Has(killedBy) {
-		return 0, 0
+		code, killedBy = 0, 0
+	}
+	if code == 0 && out.failsByLeaks(o) && !o.okExit.hasCode(exitLeaks) {
+		code = exitLeaks
 	}
 	if !o.raise {
 		killedBy = 0

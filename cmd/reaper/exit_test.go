@@ -110,7 +110,7 @@ func TestExitOf(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			o := &options{okExit: okList(t, test.ok), raise: test.raise}
-			code, raise := exitOf(o, test.res, test.err)
+			code, raise := exitOf(o, &outcome{result: test.res, err: test.err})
 			if code != test.code || raise != test.wantRaise {
 				t.Errorf("got code %d, raise %d; want %d, %d", code, raise, test.code, test.wantRaise)
 			}
@@ -121,13 +121,56 @@ func TestExitOf(t *testing.T) {
 // All codes and all signals, by themselves.
 func TestExitOfEach(t *testing.T) {
 	for code := range 256 {
-		if got, raise := exitOf(&options{raise: true}, exited(code), nil); got != code || raise != 0 {
+		if got, raise := exitOf(&options{raise: true}, &outcome{result: exited(code)}); got != code || raise != 0 {
 			t.Errorf("exit %d: got %d, raise %d", code, got, raise)
 		}
 	}
 	for sig := syscall.Signal(1); sig <= reap.NumSignals; sig++ {
-		if got, raise := exitOf(&options{raise: true}, killed(sig), nil); got != 128+int(sig) || raise != sig {
+		if got, raise := exitOf(&options{raise: true}, &outcome{result: killed(sig)}); got != 128+int(sig) || raise != sig {
 			t.Errorf("signal %d: got %d, raise %d", sig, got, raise)
 		}
 	}
 }
+
+// Leaks fail what would be 0, and the time limit is told before anything else.
+func TestExitOfLeaks(t *testing.T) {
+	leak := &supervise.Leftover{Fate: supervise.FateStopped}
+	timedOut := killed(15)
+	timedOut.TimedOut = true
+	for _, test := range []struct {
+		name  string
+		o     options
+		res   supervise.Result
+		leaks int
+		ok    string
+		code  int
+	}{
+		{"leak", options{leaks: leaksFail, config: stopping}, exited(0), 1, "", 86},
+		{"none", options{leaks: leaksFail, config: stopping}, exited(0), 0, "", 0},
+		{"its own code", options{leaks: leaksFail, config: stopping}, exited(3), 1, "", 3},
+		{"killed", options{leaks: leaksFail, config: stopping, raise: true}, killed(9), 1, "", 137},
+		{"its own code is fine", options{leaks: leaksFail, config: stopping}, exited(3), 1, "3", 86},
+		{"leaks are fine", options{leaks: leaksFail, config: stopping}, exited(0), 1, "86", 0},
+		{"both are fine", options{leaks: leaksFail, config: stopping}, exited(3), 1, "3,86", 0},
+		{"report", options{leaks: leaksReport, config: stopping}, exited(0), 1, "", 0},
+		{"ignore", options{leaks: leaksIgnore, config: stopping}, exited(0), 1, "", 0},
+		{"keep", options{leaks: leaksFail}, exited(0), 1, "", 0},
+		{"lost", options{leaks: leaksFail, config: stopping}, supervise.Result{Lost: true}, 1, "", 125},
+		{"time limit", options{leaks: leaksFail, config: stopping}, timedOut, 1, "", 124},
+		{"time limit is fine", options{leaks: leaksFail, config: stopping}, timedOut, 1, "124", 0},
+		{"time limit is no signal", options{leaks: leaksReport, config: stopping, raise: true}, timedOut, 0, "TERM", 124},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			out := outcome{result: test.res}
+			for range test.leaks {
+				out.leaks = append(out.leaks, leak)
+			}
+			test.o.okExit = okList(t, test.ok)
+			if code, raise := exitOf(&test.o, &out); code != test.code || raise != 0 && test.code < 128 {
+				t.Errorf("got code %d, raise %d; want %d", code, raise, test.code)
+			}
+		})
+	}
+}
+
+var stopping = supervise.Config{Leftovers: supervise.StopLeftovers}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/pflag"
@@ -19,6 +20,9 @@ type options struct {
 	raise       bool
 	parentDeath syscall.Signal
 	keepEnv     bool
+	leaks       string // what leftovers mean: one of the words below
+	leakOK      patterns
+	report      string // where --report goes, "" for nowhere
 	verbose     int
 	quiet       bool
 	logFormat   string
@@ -45,6 +49,15 @@ type usageError struct{ what, hint string }
 
 func (e *usageError) Error() string { return e.what }
 
+// The words of --leaks.
+const (
+	leaksIgnore = "ignore"
+	leaksReport = "report"
+	leaksFail   = "fail"
+)
+
+const defaultGrace = 5 * time.Second
+
 const (
 	hintUnknown = "'reaper help' lists the options; put -- before a command that starts with a dash"
 	hintMissing = "'reaper help' lists the options and their values"
@@ -66,6 +79,16 @@ func newFlags(o *options) *pflag.FlagSet {
 
 	f.Var(signalValue{&c.StopSignal, false}, "stop-signal", "")
 	f.Var(durationValue{&c.StopTimeout}, "stop-timeout", "")
+	c.Leftovers = supervise.StopLeftovers
+	f.Var(leftoversValue{&c.Leftovers}, "leftovers", "")
+	c.Grace = defaultGrace
+	f.Var(durationValue{&c.Grace}, "grace", "")
+	f.Var(durationValue{&c.TimeLimit}, "time-limit", "")
+
+	o.leaks = leaksReport
+	f.Var(choiceValue{&o.leaks, []string{leaksIgnore, leaksReport, leaksFail}}, "leaks", "")
+	f.Var(&o.leakOK, "leak-ok", "")
+	f.StringVar(&o.report, "report", "", "")
 
 	f.Var(&o.okExit, "ok-exit", "")
 	f.BoolVar(&o.raise, "raise", false, "")
@@ -133,6 +156,22 @@ func (o *options) readVariables(env []string) error {
 		o.config.Env = env
 	}
 	return o.conflicts()
+}
+
+// lookForLeaks has the supervisor find out what the words of --leaks need.
+func (o *options) lookForLeaks() {
+	// Programs end one after another: a moment is given to those that are about to,
+	// and a longer one where the verdict depends on it.
+	const moment, longer = 100 * time.Millisecond, 500 * time.Millisecond
+	c := &o.config
+	c.FindLeftovers = o.leaks != leaksIgnore || o.report != ""
+	c.InspectLeftovers = o.leaks == leaksFail
+	switch {
+	case o.leaks == leaksFail:
+		c.Settle = longer
+	case c.FindLeftovers && c.Leftovers != supervise.KillLeftovers:
+		c.Settle = moment
+	}
 }
 
 // variableOf is the environment variable of an option.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise"
 )
 
 // parse is what run does with a command line and an environment.
@@ -150,6 +151,42 @@ var optionCases = []optionCase{
 		func(o *options) any { return o.config.StopTimeout }, 500 * time.Millisecond,
 	},
 	{
+		"leftovers",
+		[]string{"--leftovers wait", "--leftovers=wait"},
+		"wait", "kill",
+		func(o *options) any { return o.config.Leftovers }, supervise.WaitForLeftovers,
+	},
+	{
+		"grace",
+		[]string{"--grace 0", "--grace=0s"},
+		"0", "7",
+		func(o *options) any { return o.config.Grace }, time.Duration(0),
+	},
+	{
+		"time-limit",
+		[]string{"--time-limit 1m"},
+		"60", "7",
+		func(o *options) any { return o.config.TimeLimit }, time.Minute,
+	},
+	{
+		"leaks",
+		[]string{"--leaks fail"},
+		"fail", "ignore",
+		func(o *options) any { return o.leaks }, leaksFail,
+	},
+	{
+		"leak-ok",
+		[]string{"--leak-ok ^agent --leak-ok b", "--leak-ok=^agent --leak-ok=b"},
+		"", "x",
+		func(o *options) any { return strings.Join(patternTexts(o.leakOK), " ") }, "^agent b",
+	},
+	{
+		"report",
+		[]string{"--report out.json"},
+		"out.json", "fd:3",
+		func(o *options) any { return o.report }, "out.json",
+	},
+	{
 		"ok-exit",
 		[]string{"--ok-exit 3,TERM"},
 		"3,TERM", "4",
@@ -220,12 +257,14 @@ func TestOptions(t *testing.T) {
 				check(args, []string{variable + "=" + test.other}, test.want)
 				check(args, []string{variable + "=not good for anything"}, test.want)
 			}
-			check("", []string{variable + "=" + test.value}, test.want)
 			check("", []string{variable + "="}, test.got(unset))
 			check("", []string{variable}, test.got(unset))
-			// getenv(3) sees the first of two.
-			check("", []string{variable + "=" + test.value, variable + "=" + test.other}, test.want)
-			check("", []string{variable + "=", variable + "=" + test.value}, test.got(unset))
+			if test.value != "" {
+				check("", []string{variable + "=" + test.value}, test.want)
+				// getenv(3) sees the first of two.
+				check("", []string{variable + "=" + test.value, variable + "=" + test.other}, test.want)
+				check("", []string{variable + "=", variable + "=" + test.value}, test.got(unset))
+			}
 			if reflect.DeepEqual(test.got(unset), test.want) {
 				t.Errorf("the case proves nothing: %v is the default", test.want)
 			}
@@ -233,6 +272,72 @@ func TestOptions(t *testing.T) {
 	}
 	if want := optionNames(newFlags(&options{})); !slices.Equal(covered, want) {
 		t.Errorf("tested:   %q\ndeclared: %q", covered, want)
+	}
+}
+
+func patternTexts(list patterns) []string {
+	var texts []string
+	for _, p := range list {
+		texts = append(texts, p.String())
+	}
+	return texts
+}
+
+// The variable of an option that can be given several times is one of them.
+func TestLeakOKVariable(t *testing.T) {
+	o, _, err := parse([]string{"cmd"}, []string{"REAPER_LEAK_OK=a,b c"})
+	if got := patternTexts(o.leakOK); err != nil || !slices.Equal(got, []string{"a,b c"}) {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// reaper test is run with --leaks=fail, unless somebody says otherwise.
+func TestLeaksOfTest(t *testing.T) {
+	for _, test := range []struct{ args, env, want string }{
+		{"", "", leaksReport},
+		{"run", "", leaksReport},
+		{"test", "", leaksFail},
+		{"test --leaks=report", "", leaksReport},
+		{"--leaks=ignore test", "", leaksIgnore},
+		{"test", "REAPER_LEAKS=report", leaksReport},
+		{"test", "REAPER_LEAKS=", leaksFail},
+	} {
+		o, _, err := parseCommandLine(append(strings.Fields(test.args), "cmd"))
+		if err == nil {
+			err = o.readVariables([]string{test.env})
+		}
+		if err != nil || o.leaks != test.want {
+			t.Errorf("%q with %q: %q, %v; want %q", test.args, test.env, o.leaks, err, test.want)
+		}
+	}
+}
+
+// What is waited for, and looked at, depends on what is asked for: nothing costs
+// who does not want it.
+func TestLookForLeaks(t *testing.T) {
+	for _, test := range []struct {
+		args          string
+		find, inspect bool
+		settle        time.Duration
+	}{
+		{"", true, false, 100 * time.Millisecond},
+		{"--leftovers=wait", true, false, 100 * time.Millisecond},
+		{"--leftovers=keep", true, false, 100 * time.Millisecond},
+		{"--leftovers=kill", true, false, 0},
+		{"--leftovers=kill --leaks=fail", true, true, 500 * time.Millisecond},
+		{"--leaks=fail", true, true, 500 * time.Millisecond},
+		{"--leaks=ignore", false, false, 0},
+		{"--leaks=ignore --report=x", true, false, 100 * time.Millisecond},
+	} {
+		o, _, err := parse(append(strings.Fields(test.args), "cmd"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.lookForLeaks()
+		c := o.config
+		if c.FindLeftovers != test.find || c.InspectLeftovers != test.inspect || c.Settle != test.settle {
+			t.Errorf("%q: find %v, inspect %v, settle %v", test.args, c.FindLeftovers, c.InspectLeftovers, c.Settle)
+		}
 	}
 }
 
@@ -377,6 +482,14 @@ func TestMisuse(t *testing.T) {
 		{words{"--ok-exit", "1,-1"}, "", "--ok-exit 1,-1: -1 is not an exit code", ok},
 		{words{"--ok-exit", "1;2"}, "", `--ok-exit "1;2": "1;2" is neither an exit code nor a signal`, ok},
 
+		{words{"--leftovers", "stopp"}, "", "--leftovers stopp: not one of the choices", "use stop, wait, kill or keep"},
+		{words{"--leaks=no"}, "", "--leaks no: not one of the choices", "use ignore, report or fail"},
+		{words{"--grace", "-1"}, "", "--grace -1: a duration cannot be negative", time},
+		{words{"--leak-ok", "a(b"}, "", `--leak-ok "a(b": not a regular expression: missing closing ): "a(b"`, hintPattern},
+		{words{"--leak-ok", "*"}, "", `--leak-ok "*": not a regular expression: missing argument to repetition operator: "*"`, hintPattern},
+		{words{"cmd"}, "REAPER_LEAK_OK=[", `REAPER_LEAK_OK="[": not a regular expression: missing closing ]: "["`, hintPattern},
+		{words{"test"}, "", "no command", "usage: reaper [options] [--] command [argument...]"},
+
 		{words{"--log-format", "xml"}, "", "--log-format xml: not one of the choices", "use auto, console or json"},
 
 		{words{"-q", "-v", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
@@ -410,9 +523,9 @@ func TestMisuse(t *testing.T) {
 		{words{"--", "", "x"}, "", "the command is an empty word", "if it comes from a variable, is that set?"},
 		{words{"run", "-x"}, "", "unknown option -x", unknown},
 		{words{"-v", "run", "-q", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
-		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|signals]"},
-		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|signals]"},
-		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|signals]"},
+		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|leftovers|signals]"},
+		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|leftovers|signals]"},
+		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|leftovers|signals]"},
 		{words{"version", "2"}, "", "version takes no arguments", "usage: reaper version"},
 	} {
 		var env []string

@@ -12,7 +12,10 @@ const usage = `reaper runs one command and is the init of everything that it sta
 
 Usage: reaper [options] [--] command [argument...]
        reaper run [options] [--] command [argument...]
-       reaper version | help [exit-codes|environment|signals]
+       reaper test [options] [--] command [argument...]
+       reaper version | help [exit-codes|environment|leftovers|signals]
+
+test is run with --leaks=fail: what the command leaves behind is an error.
 
 Options end at the command or at --. D is a duration: 90, 1m30s or 500ms.
 S is a signal: TERM, SIGTERM, 15, RTMIN+3.
@@ -26,11 +29,26 @@ Signals
   -p, --parent-death S         what reaper gets when its own parent dies
       --child-parent-death S   what the command gets when reaper dies
 
-Stopping
+Stopping, and what is left over
       --stop-signal S          what a request to stop sends to the command
                                (default: the signal that came)
       --stop-timeout D         kill the command D after that (default: never)
                                A second TERM or INT kills it at once.
+      --leftovers W            what to do with processes that are left when the
+                               command has ended: stop (default), wait until
+                               they end, kill, or keep
+      --grace D                how long they have to stop (default: 5s)
+      --time-limit D           stop the command and all that it started after D
+
+Leaks
+      --leaks W                what leftovers mean: ignore; report: a line each
+                               in the log (default of run); fail: a table, and
+                               exit code 86 (default of test)
+      --leak-ok PATTERN        a regular expression; leftovers are no leaks if
+                               it matches their command line; can be given
+                               several times
+      --report FILE            write a report in JSON at the end; fd:N for a
+                               descriptor
 
 Exit code
       --ok-exit LIST           codes and signals that count as 0: 143,TERM
@@ -76,6 +94,28 @@ reaper was there. So a ^C reaches it once, from the terminal. When ^Z stops the
 command, reaper stops too, and the shell can continue both by fg or bg.
 `
 
+const helpLeftovers = `Leftovers
+
+What is still there when the command has ended, however it forked away, is a
+leftover. --leftovers says what happens then:
+
+  stop  TERM and CONT to each, once, also to those that come later; KILL after
+        --grace, until none is left
+  wait  until they end by themselves; a request to stop has them stopped
+  kill  KILL, until none is left
+  keep  nothing; as PID 1 the kernel kills them when reaper ends
+
+Then reaper ends with the code of the command. A second TERM or INT, or the
+first once the command had been asked to stop, kills at once. --time-limit asks
+the command and all others together, and kills them --stop-timeout after that,
+or --grace if there is none; the exit code is 124.
+
+Who ends within 0.1 s of the command, 0.5 s for --leaks=fail, is no leftover.
+--leaks=fail prints who was left, where they came from, what they hold open and
+what became of them, and makes the exit code 86 if it would be 0. With
+--leftovers=keep it only prints.
+`
+
 const helpEnvironmentHead = `Environment
 
 Each variable stands for the option of the same name. An empty one counts as not
@@ -83,7 +123,7 @@ set; the command line wins. The command does not see them, unless --keep-env.
 
 `
 
-const usageHelp = "usage: reaper help [exit-codes|environment|signals]"
+const usageHelp = "usage: reaper help [exit-codes|environment|leftovers|signals]"
 
 // help is `reaper help`.
 func (p *process) help(topic []string) int {
@@ -102,6 +142,8 @@ func (p *process) printHelp(topic string) int {
 		text = helpExitCodes
 	case "environment":
 		text = helpEnvironmentHead + variableList()
+	case "leftovers":
+		text = helpLeftovers
 	case "signals":
 		text = helpSignals
 	default:

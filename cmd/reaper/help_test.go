@@ -102,7 +102,7 @@ func TestHelpNamesTopics(t *testing.T) {
 	if !strings.Contains(usage, "help ["+strings.Join(topics(t), "|")+"]") {
 		t.Errorf("the usage does not name the topics %q", topics(t))
 	}
-	want := []string{"Exit codes", "Environment", "Signals"}
+	want := []string{"Exit codes", "Environment", "Leftovers", "Signals"}
 	var got []string
 	for _, topic := range topics(t) {
 		title, _, _ := strings.Cut(helpText(t, topic), "\n")
@@ -126,12 +126,13 @@ func TestHelpShowsExitTable(t *testing.T) {
 	want := []string{
 		"the command's own", fmt.Sprintf("%d+n", exitSignal),
 		strconv.Itoa(exitNotFound), strconv.Itoa(exitNoExec), strconv.Itoa(exitFailed),
+		strconv.Itoa(exitTimeout), strconv.Itoa(exitLeaks),
 	}
 	if !slices.Equal(got, want) || len(rows) != strings.Count(exitTable, "\n") {
 		t.Errorf("the table has %q, want %q", got, want)
 	}
-	// The numbers are those of a shell, and of docker run and timeout for 125.
-	if exitSignal != 128 || exitNotFound != 127 || exitNoExec != 126 || exitFailed != 125 {
+	// The numbers are those of a shell, and of docker run and timeout for 125 and 124.
+	if exitSignal != 128 || exitNotFound != 127 || exitNoExec != 126 || exitFailed != 125 || exitTimeout != 124 {
 		t.Error("the exit codes have changed")
 	}
 }

@@ -13,6 +13,8 @@ const (
 	queuedLines = 1024
 	// closePatience is how long the end of the program waits for them.
 	closePatience = 200 * time.Millisecond
+	// printPatience is the same if there is a text that somebody has asked for.
+	printPatience = 5 * time.Second
 )
 
 // lineWriter writes lines to a descriptor without ever blocking its caller.
@@ -28,9 +30,12 @@ type lineWriter struct {
 	lines   chan []byte
 	ended   chan struct{}
 	dropped int // since it was last told
+
+	patience time.Duration // of close
+	err      error         // of the last write, once ended is closed
 }
 
-func newLineWriter(fd int) *lineWriter { return &lineWriter{fd: fd} }
+func newLineWriter(fd int) *lineWriter { return &lineWriter{fd: fd, patience: closePatience} }
 
 // Write takes a line in, or counts it as dropped.
 func (w *lineWriter) Write(line []byte) (int, error) {
@@ -53,19 +58,24 @@ func (w *lineWriter) Sync() error { return nil }
 // room reports whether the next line will not be dropped.
 func (w *lineWriter) room() bool { return len(w.lines) < cap(w.lines) }
 
-// close waits for the queue to be written, but not for a reader that sleeps.
-func (w *lineWriter) close() {
+// close waits for the queue to be written, but not for a reader that sleeps. The
+// error is that of the last line.
+func (w *lineWriter) close() error {
 	if w.lines == nil {
-		return
+		return nil
 	}
 	close(w.lines)
-	patience := time.NewTimer(closePatience)
+	patience := time.NewTimer(w.patience)
 	defer patience.Stop()
 	select {
 	case <-w.ended:
+		return w.err
 	case <-patience.C:
+		return errUnread
 	}
 }
+
+var errUnread = errors.New("nobody reads it")
 
 func (w *lineWriter) drain() {
 	defer close(w.ended)
@@ -75,6 +85,7 @@ func (w *lineWriter) drain() {
 		all.Val[i] = ^all.Val[i]
 	}
 	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &all, nil); err != nil {
+		w.err = err
 		return // no line is written; they are counted once the queue is full
 	}
 	for line := range w.lines {
@@ -88,8 +99,10 @@ func (w *lineWriter) drain() {
 				continue
 			}
 			if err != nil {
-				break // closed or broken: there is nobody to tell
+				w.err = err // closed or broken: there is nobody to tell
+				break
 			}
+			w.err = nil
 			line = line[n:]
 		}
 	}

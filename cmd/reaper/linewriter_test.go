@@ -172,7 +172,7 @@ func TestLineWriterNeverBlocks(t *testing.T) {
 	// Whoever reads at last finds the lines whole and in their order.
 	output := make(chan []byte)
 	go func() { output <- r.readAll(t) }()
-	w.close()
+	_ = w.close()
 	<-w.ended // close waits for a moment only
 	end.close()
 	got := slices.Collect(bytes.Lines(bytes.TrimLeft(<-output, "x")))
@@ -199,7 +199,7 @@ func TestLineWriterCloseHasAnEnd(t *testing.T) {
 	w := newLineWriter(end.fd)
 	writeLines(t, w, 10, 10)
 	start := time.Now()
-	within(t, "close", w.close)
+	within(t, "close", func() { _ = w.close() })
 	if took := time.Since(start); took < closePatience {
 		t.Errorf("close gave up after %v, it should wait for %v", took, closePatience)
 	}
@@ -222,7 +222,7 @@ func TestLineWriterCloseWaits(t *testing.T) {
 	}
 	output := make(chan []byte)
 	go func() { output <- r.readAll(t) }()
-	w.close()
+	_ = w.close()
 	<-w.ended
 	end.close()
 	wantLines(t, <-output, queuedLines, 50)
@@ -238,7 +238,7 @@ func TestLineWriterNeverTearsALine(t *testing.T) {
 		writeLines(t, w, lines, length)
 		output := make(chan []byte)
 		go func() { output <- r.readAll(t) }()
-		w.close()
+		_ = w.close()
 		<-w.ended
 		end.close()
 		wantLines(t, <-output, lines, length)
@@ -293,7 +293,7 @@ func TestLineWriterOfNothing(t *testing.T) {
 			w := newLineWriter(open(t))
 			writeLines(t, w, 100, 10)
 			within(t, "close", func() {
-				w.close()
+				_ = w.close()
 				<-w.ended
 			})
 			if w.dropped > 0 {
@@ -314,7 +314,7 @@ func TestLineWriterKeepsSIGPIPE(t *testing.T) {
 	r.close()
 	w := newLineWriter(end.fd)
 	writeLines(t, w, 100, 10)
-	w.close()
+	_ = w.close()
 	<-w.ended
 	// os/signal hands over what is pending in the order of the numbers, so what
 	// the writer had raised would come before this.
@@ -360,7 +360,7 @@ func TestLineWriterThread(t *testing.T) {
 		t.Errorf("not every signal is blocked:\n%s", status)
 	}
 	r.close()
-	w.close()
+	_ = w.close()
 	<-w.ended
 	eventually(t, "the writer's thread has ended", func() bool {
 		_, err := os.Stat("/proc/self/task/" + tid)
@@ -408,6 +408,6 @@ func TestLineWriterRoom(t *testing.T) {
 		t.Errorf("dropped %d, want 1", w.dropped)
 	}
 	r.close()
-	w.close()
+	_ = w.close()
 	<-w.ended
 }

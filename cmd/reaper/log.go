@@ -22,6 +22,9 @@ import (
 //	signal   the signal that came, stopped or killed it; a name without SIG
 //	sent     the signal that was sent instead
 //	after    a duration, in seconds
+//	age      how long a process has lived, in seconds
+//	command  a command line, with quotes where a word needs them
+//	fate     what became of a leftover
 //	count    how many
 //	error    what a system call said
 const (
@@ -31,6 +34,9 @@ const (
 	fieldSignal = "signal"
 	fieldSent   = "sent"
 	fieldAfter  = "after"
+	fieldAge    = "age"
+	fieldCmd    = "command"
+	fieldFate   = "fate"
 	fieldCount  = "count"
 	fieldError  = "error"
 )
@@ -38,8 +44,9 @@ const (
 // logger turns events into lines. Only zapcore is linked in: package zap itself
 // brings net/http, and with it twice the size and three times the start time.
 type logger struct {
-	core zapcore.Core
-	out  *lineWriter
+	core   zapcore.Core
+	out    *lineWriter
+	leaked func(*supervise.Leftover) bool // whether it has a line of its own
 }
 
 // newLog writes to the descriptor fd, as much as the options want.
@@ -54,7 +61,10 @@ func newLog(o *options, fd int) *logger {
 		level = zapcore.DebugLevel
 	}
 	out := newLineWriter(fd)
-	return &logger{core: zapcore.NewCore(encoderOf(o.logFormat, fd), out, level), out: out}
+	return &logger{
+		core: zapcore.NewCore(encoderOf(o.logFormat, fd), out, level), out: out,
+		leaked: func(l *supervise.Leftover) bool { return o.leaks == leaksReport && isLeak(o, l) },
+	}
 }
 
 func encoderOf(format string, fd int) zapcore.Encoder {
@@ -83,11 +93,13 @@ func (l *logger) enabled(level zapcore.Level) bool { return l.core.Enabled(level
 // levelOf is how much an event matters.
 func levelOf(kind supervise.EventKind) zapcore.Level {
 	switch kind {
-	case supervise.CommandLost:
+	case supervise.CommandLost, supervise.LeftoversSurvived:
 		return zapcore.ErrorLevel
-	case supervise.KillTimeout, supervise.KillRequested, supervise.CallFailed:
+	case supervise.KillTimeout, supervise.KillRequested, supervise.LimitReached, supervise.LeftoversTimeout,
+		supervise.LeftoverEnded, supervise.CallFailed:
 		return zapcore.WarnLevel
-	case supervise.CommandStarted, supervise.CommandExited, supervise.StopDelayed, supervise.StopAborted:
+	case supervise.CommandStarted, supervise.CommandExited, supervise.StopDelayed, supervise.StopAborted,
+		supervise.LeftoversAsked, supervise.LeftoversAwaited:
 		return zapcore.InfoLevel
 	case supervise.CommandStopped, supervise.CommandContinued, supervise.Suspended,
 		supervise.SignalSent, supervise.SignalDropped, supervise.SignalMissed, supervise.OrphanReaped:
@@ -121,11 +133,23 @@ func messageOf(kind supervise.EventKind) string {
 	case supervise.KillTimeout:
 		return "command did not stop in time, killing it"
 	case supervise.KillRequested:
-		return "asked to stop again, killing the command"
+		return "asked to stop again, killing what is left"
 	case supervise.Suspended:
 		return "stopping with the command"
 	case supervise.OrphanReaped:
 		return "orphan reaped"
+	case supervise.LimitReached:
+		return "time limit reached, stopping the command"
+	case supervise.LeftoversAsked:
+		return "command ended, stopping what it has left"
+	case supervise.LeftoversAwaited:
+		return "command ended, waiting for what it has left"
+	case supervise.LeftoversTimeout:
+		return "leftovers did not stop in time, killing them"
+	case supervise.LeftoverEnded:
+		return "command left a process behind"
+	case supervise.LeftoversSurvived:
+		return "leftovers could not be killed"
 	case supervise.CallFailed:
 		return "system call failed, going on"
 	}
@@ -135,6 +159,9 @@ func messageOf(kind supervise.EventKind) string {
 // event writes the line of an event, if it is to be seen. It never blocks.
 func (l *logger) event(ev supervise.Event) {
 	level := levelOf(ev.Kind)
+	if ev.Leftover != nil && !l.leaked(ev.Leftover) {
+		level = zapcore.DebugLevel
+	}
 	if !l.enabled(level) {
 		return
 	}
@@ -143,7 +170,7 @@ func (l *logger) event(ev supervise.Event) {
 }
 
 func fieldsOf(ev supervise.Event) []zapcore.Field {
-	fields := make([]zapcore.Field, 0, 6)
+	fields := make([]zapcore.Field, 0, 8)
 	if ev.PID != 0 {
 		fields = append(fields, number(fieldPID, ev.PID))
 	}
@@ -164,12 +191,23 @@ func fieldsOf(ev supervise.Event) []zapcore.Field {
 		fields = append(fields, text(fieldSent, signalName(ev.To)))
 	}
 	if ev.After != 0 {
-		fields = append(fields, zapcore.Field{Key: fieldAfter, Type: zapcore.DurationType, Integer: int64(ev.After)})
+		fields = append(fields, duration(fieldAfter, ev.After))
+	}
+	if ev.Count != 0 {
+		fields = append(fields, number(fieldCount, ev.Count))
 	}
 	if ev.Err != nil {
 		fields = append(fields, text(fieldError, ev.Err.Error()))
 	}
+	if left := ev.Leftover; left != nil {
+		fields = append(fields, duration(fieldAge, left.Age), text(fieldCmd, shellLine(left.Details.Args)),
+			text(fieldFate, fateName(left)), duration(fieldAfter, left.After))
+	}
 	return fields
+}
+
+func duration(key string, d time.Duration) zapcore.Field {
+	return zapcore.Field{Key: key, Type: zapcore.DurationType, Integer: int64(d)}
 }
 
 func number(key string, n int) zapcore.Field {
@@ -193,8 +231,21 @@ func (l *logger) reportDropped() {
 	}
 }
 
+// error writes the line of something that failed at the end.
+func (l *logger) error(message string, err error) {
+	if l.enabled(zapcore.ErrorLevel) {
+		l.write(zapcore.ErrorLevel, message, []zapcore.Field{text(fieldError, err.Error())})
+	}
+}
+
+// print writes a text for a person, after the lines that came before it.
+func (l *logger) print(text string) {
+	_, _ = l.out.Write([]byte(text)) // what does not fit is counted
+	l.out.patience = printPatience
+}
+
 // close gives what is queued a moment to be read.
 func (l *logger) close() {
 	l.reportDropped()
-	l.out.close()
+	_ = l.out.close() // there is nobody else to tell
 }

@@ -55,7 +55,9 @@ func eventKinds(t *testing.T) []string {
 // rules of log.go.
 func TestEveryEventHasWords(t *testing.T) {
 	levels := map[string]zapcore.Level{
-		"CommandLost": zapcore.ErrorLevel,
+		"CommandLost": zapcore.ErrorLevel, "LeftoversSurvived": zapcore.ErrorLevel,
+		"LimitReached": zapcore.WarnLevel, "LeftoversTimeout": zapcore.WarnLevel,
+		"LeftoverEnded": zapcore.WarnLevel, "LeftoversAsked": zapcore.InfoLevel, "LeftoversAwaited": zapcore.InfoLevel,
 		"KillTimeout": zapcore.WarnLevel, "KillRequested": zapcore.WarnLevel, "CallFailed": zapcore.WarnLevel,
 		"CommandStarted": zapcore.InfoLevel, "CommandExited": zapcore.InfoLevel,
 		"StopDelayed": zapcore.InfoLevel, "StopAborted": zapcore.InfoLevel,
@@ -105,6 +107,15 @@ var logEvents = []supervise.Event{
 	{Kind: supervise.OrphanReaped, PID: 8, Name: "a b", Status: reap.ExitStatus(255)},
 	{Kind: supervise.OrphanReaped, PID: 8, Status: reap.SignalStatus(64)},
 	{Kind: supervise.OrphanReaped, PID: 8, Name: "\x1b[31m\n\"\xff", Status: reap.ExitStatus(1)},
+	{Kind: supervise.LimitReached, PID: 7, After: time.Minute},
+	{Kind: supervise.LeftoversAsked, After: 5 * time.Second, Count: 3},
+	{Kind: supervise.LeftoversAwaited, Count: 2},
+	{Kind: supervise.LeftoversTimeout, After: 5 * time.Second, Count: 1},
+	{Kind: supervise.LeftoverEnded, PID: 9, Name: "a b", Leftover: &supervise.Leftover{
+		Age: 1500 * time.Millisecond, Details: reap.Details{Args: []string{"/a b", "-c"}},
+		Fate: supervise.FateStopped, After: 200 * time.Millisecond,
+	}},
+	{Kind: supervise.LeftoversSurvived, Count: 1},
 	{Kind: supervise.CallFailed, PID: 7, Err: errors.New("send signal 15 to 7: operation not permitted")},
 }
 
@@ -125,11 +136,17 @@ const (
 {"level":"info","logger":"reaper","msg":"asked to stop, waiting before passing it on","pid":7,"signal":"TERM","after":1.5}
 {"level":"info","logger":"reaper","msg":"asked to stop before the command was started","signal":"INT"}
 {"level":"warn","logger":"reaper","msg":"command did not stop in time, killing it","pid":7,"after":10}
-{"level":"warn","logger":"reaper","msg":"asked to stop again, killing the command","pid":7,"signal":"INT"}
+{"level":"warn","logger":"reaper","msg":"asked to stop again, killing what is left","pid":7,"signal":"INT"}
 {"level":"debug","logger":"reaper","msg":"stopping with the command","pid":7,"signal":"TSTP"}
 {"level":"debug","logger":"reaper","msg":"orphan reaped","pid":8,"name":"a b","code":255}
 {"level":"debug","logger":"reaper","msg":"orphan reaped","pid":8,"signal":"RTMIN+30"}
 {"level":"debug","logger":"reaper","msg":"orphan reaped","pid":8,"name":"\u001b[31m\n\"\ufffd","code":1}
+{"level":"warn","logger":"reaper","msg":"time limit reached, stopping the command","pid":7,"after":60}
+{"level":"info","logger":"reaper","msg":"command ended, stopping what it has left","after":5,"count":3}
+{"level":"info","logger":"reaper","msg":"command ended, waiting for what it has left","count":2}
+{"level":"warn","logger":"reaper","msg":"leftovers did not stop in time, killing them","after":5,"count":1}
+{"level":"warn","logger":"reaper","msg":"command left a process behind","pid":9,"name":"a b","age":1.5,"command":"\"/a b\" -c","fate":"stopped","after":0.2}
+{"level":"error","logger":"reaper","msg":"leftovers could not be killed","count":1}
 {"level":"warn","logger":"reaper","msg":"system call failed, going on","pid":7,"error":"send signal 15 to 7: operation not permitted"}
 `
 	goldenConsole = `
@@ -147,11 +164,17 @@ debug reaper signal found no process {"pid": 7, "signal": "INT"}
 info reaper asked to stop, waiting before passing it on {"pid": 7, "signal": "TERM", "after": 1.5}
 info reaper asked to stop before the command was started {"signal": "INT"}
 warn reaper command did not stop in time, killing it {"pid": 7, "after": 10}
-warn reaper asked to stop again, killing the command {"pid": 7, "signal": "INT"}
+warn reaper asked to stop again, killing what is left {"pid": 7, "signal": "INT"}
 debug reaper stopping with the command {"pid": 7, "signal": "TSTP"}
 debug reaper orphan reaped {"pid": 8, "name": "a b", "code": 255}
 debug reaper orphan reaped {"pid": 8, "signal": "RTMIN+30"}
 debug reaper orphan reaped {"pid": 8, "name": "\u001b[31m\n\"\ufffd", "code": 1}
+warn reaper time limit reached, stopping the command {"pid": 7, "after": 60}
+info reaper command ended, stopping what it has left {"after": 5, "count": 3}
+info reaper command ended, waiting for what it has left {"count": 2}
+warn reaper leftovers did not stop in time, killing them {"after": 5, "count": 1}
+warn reaper command left a process behind {"pid": 9, "name": "a b", "age": 1.5, "command": "\"/a b\" -c", "fate": "stopped", "after": 0.2}
+error reaper leftovers could not be killed {"count": 1}
 warn reaper system call failed, going on {"pid": 7, "error": "send signal 15 to 7: operation not permitted"}
 `
 )
@@ -170,7 +193,7 @@ func TestLogLines(t *testing.T) {
 		{"auto", goldenJSON, `"time":"[^"]*",`}, // what is no terminal gets JSON
 	} {
 		r, w := rawPipe(t)
-		log := newLog(&options{verbose: 2, logFormat: format.name}, w.fd)
+		log := newLog(&options{verbose: 2, logFormat: format.name, leaks: leaksReport}, w.fd)
 		for _, ev := range logEvents {
 			log.event(ev)
 		}

@@ -36,14 +36,26 @@ type process struct {
 	ppid           int // the parent at the start; it may have ended
 }
 
+// parseCommandLine reads the options on both sides of run and test, which are no
+// more than options: what follows is the command, whatever it is.
+func parseCommandLine(args []string) (*options, operands, error) {
+	opts, command, err := parseOptions(args)
+	test := command.is("test")
+	if err != nil || !test && !command.is("run") {
+		return opts, command, err
+	}
+	opts, command, err = parseOptions(slices.Concat(command.before, command.args[1:]))
+	command.explicit = true
+	if err == nil && test && !opts.flags.Changed("leaks") {
+		opts.leaks = leaksFail
+	}
+	return opts, command, err
+}
+
 // main finds the subcommand. It returns the exit code, and the signal to die by
 // if that is wanted instead.
 func (p *process) main() (code int, raise syscall.Signal) {
-	opts, command, err := parseOptions(p.args[min(1, len(p.args)):])
-	if err == nil && command.is("run") { // its options stand on both sides of it
-		opts, command, err = parseOptions(slices.Concat(command.before, command.args[1:]))
-		command.explicit = true // run is there: the next word is the command, whatever it is
-	}
+	opts, command, err := parseCommandLine(p.args[min(1, len(p.args)):])
 	switch {
 	case err != nil:
 		return p.misused(err), 0

@@ -10,14 +10,16 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
+	"time"
 
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/sys/unix"
 
 	"github.com/reaper-init/reaper/pkg/reap"
 	"github.com/reaper-init/reaper/pkg/supervise"
 )
 
-// run is `reaper run`.
+// run is `reaper run`, and `reaper test`, which differs in what --leaks is.
 func (p *process) run(o *options, command []string) (code int, raise syscall.Signal) {
 	if err := o.readVariables(p.env); err != nil {
 		return p.misused(err), 0
@@ -30,18 +32,35 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	}
 	o.config.Args = command
 	o.config.Inherited = p.inherited
+	o.lookForLeaks()
+	target, err := openReport(o.report)
+	if err != nil {
+		return p.misused(err), 0
+	}
 	if err := p.becomeInit(o); err != nil {
 		return p.fail("%v", err), 0
 	}
 	log := newLog(o, 2)
 	defer log.close()
-	o.config.NameOrphans = log.enabled(levelOf(supervise.OrphanReaped))
-	s := supervise.Supervisor{Config: o.config, OnEvent: log.event, Requests: p.requests, Untold: untold}
-	res, err := s.Run(context.Background(), p.chld, p.sigs)
-	if err != nil {
-		p.complain("%s", describeStart(err, command[0]))
+	o.config.NameOrphans = log.enabled(zapcore.DebugLevel)
+	outcome := outcome{command: command, session: sessionID(), begin: time.Now()}
+	s := supervise.Supervisor{Config: o.config, Requests: p.requests, Untold: untold, OnEvent: func(ev supervise.Event) {
+		outcome.event(ev)
+		log.event(ev)
+	}}
+	outcome.result, outcome.err = s.Run(context.Background(), p.chld, p.sigs)
+	if outcome.err != nil {
+		p.complain("%s", describeStart(outcome.err, command[0]))
 	}
-	return exitOf(o, res, err)
+	outcome.leaks = leaksOf(o, outcome.result)
+	if o.leaks == leaksFail && len(outcome.result.Leftovers) > 0 {
+		log.print(leakTable(&outcome, o))
+	}
+	code, raise = exitOf(o, &outcome)
+	if err := target.write(outcome.report(o, code)); err != nil {
+		log.error("report could not be written", err)
+	}
+	return code, raise
 }
 
 // becomeInit sets the two attributes that prctl has for this process.

@@ -1,6 +1,11 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -9,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise"
 )
 
 // The values of options: each parses itself, for package pflag, and says what is
@@ -26,6 +32,7 @@ const (
 	hintSignalOrNone = "use a name such as TERM, a number from 1 to 64, RTMIN+n, RTMAX-n or none"
 	hintDuration     = "use seconds, or units as in 1m30s or 500ms"
 	hintRewrite      = "use FROM:TO, as in TERM:QUIT, or FROM:none"
+	hintPattern      = "it is matched against the command line, as by pgrep -f; put a \\ before a character that is meant"
 	hintOK           = "use codes from 0 to 255 and names of signals, as in 143,TERM"
 )
 
@@ -244,6 +251,48 @@ func (v choiceValue) Set(text string) error {
 
 func (v choiceValue) String() string { return "" }
 func (v choiceValue) Type() string   { return "word" }
+
+// leftoversValue is a word of --leftovers.
+type leftoversValue struct{ policy *supervise.LeftoverPolicy }
+
+func (v leftoversValue) Set(text string) error {
+	var word string
+	if err := (choiceValue{&word, []string{"stop", "wait", "kill", "keep"}}).Set(text); err != nil {
+		return err
+	}
+	*v.policy = map[string]supervise.LeftoverPolicy{
+		"stop": supervise.StopLeftovers, "wait": supervise.WaitForLeftovers,
+		"kill": supervise.KillLeftovers, "keep": supervise.KeepLeftovers,
+	}[word]
+	return nil
+}
+
+func (v leftoversValue) String() string { return "" }
+func (v leftoversValue) Type() string   { return "word" }
+
+// patterns are regular expressions, one for each time that the option is given.
+type patterns []*regexp.Regexp
+
+func (p *patterns) Set(text string) error {
+	re, err := regexp.Compile(text)
+	if err != nil {
+		why := err.Error()
+		if wrong, ok := errors.AsType[*syntax.Error](err); ok {
+			why = fmt.Sprintf("%s: %s", wrong.Code, quoted(wrong.Expr))
+		}
+		return &usageError{"not a regular expression: " + why, hintPattern}
+	}
+	*p = append(*p, re)
+	return nil
+}
+
+func (p *patterns) String() string { return "" }
+func (p *patterns) Type() string   { return "pattern" }
+
+// match reports whether one of them matches part of a text.
+func (p *patterns) match(text string) bool {
+	return slices.ContainsFunc(*p, func(re *regexp.Regexp) bool { return re.MatchString(text) })
+}
 
 // countValue is how often an option was given, or the number itself.
 type countValue struct{ n *int }

@@ -20,9 +20,9 @@ func (o *orphanage) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
 
 func (o *orphanage) JobChange(int) (reap.JobState, syscall.Signal) { return reap.JobUnchanged, 0 }
 
-// settling is a loop whose command runs and that settles n orphans each time.
+// settled is a loop whose command runs and that settles n orphans each time.
 // told counts the events.
-func settling(n int, told *int) *loop {
+func settled(n int, told *int) *loop {
 	o := &orphanage{}
 	for i := range n {
 		o.orphans = append(o.orphans, orphan(1000+i))
@@ -38,7 +38,7 @@ func settling(n int, told *int) *loop {
 func TestSettleAllocatesNothing(t *testing.T) {
 	for _, n := range []int{0, 1, 1000} {
 		told := 0
-		l := settling(n, &told)
+		l := settled(n, &told)
 		if got := testing.AllocsPerRun(100, l.settle); got != 0 {
 			t.Errorf("%v allocations for %d orphans", got, n)
 		}
@@ -52,7 +52,7 @@ func BenchmarkSettle(b *testing.B) {
 	for _, n := range []int{0, 1, 1000} {
 		b.Run(fmt.Sprintf("orphans=%d", n), func(b *testing.B) {
 			told := 0
-			l := settling(n, &told)
+			l := settled(n, &told)
 			b.ReportAllocs()
 			for b.Loop() {
 				l.settle()

@@ -39,9 +39,53 @@ type Config struct {
 	// ends: lock the goroutine to it (reap.Command.ParentDeath).
 	ChildParentDeath syscall.Signal
 
+	// Leftovers is what to do with descendants that are still there when the command
+	// has ended.
+	Leftovers LeftoverPolicy
+	// Grace is how long leftovers may take to end after SIGTERM before they are
+	// killed. 0 leaves them no time.
+	Grace time.Duration
+	// Settle is how long they may take to end by themselves before they count as
+	// leftovers: many programs end a moment after the one that started them.
+	Settle time.Duration
+	// TimeLimit is how long the command may run. Then it is asked to stop, and the
+	// other descendants with it, unless they are to be kept; StopTimeout after that, or
+	// Grace if there is none, whoever is left is killed. 0 is for ever.
+	TimeLimit time.Duration
+	// FindLeftovers has leftovers looked for and put into the result even if they
+	// are kept.
+	FindLeftovers bool
+	// InspectLeftovers has more found out about each: what it listens on, its open
+	// files, and who started it. For the last the tree is looked at again and again
+	// while the command runs, at the cost of two percent of a processor.
+	InspectLeftovers bool
+
 	// NameOrphans has the name of each orphan read from /proc before it is
 	// reaped, at the cost of two more system calls and a file for each.
 	NameOrphans bool
+}
+
+// LeftoverPolicy tells what becomes of leftovers.
+type LeftoverPolicy uint8
+
+const (
+	// KeepLeftovers leaves them alone.
+	KeepLeftovers LeftoverPolicy = iota
+	// StopLeftovers sends SIGTERM and SIGCONT to each, once, and kills after Grace.
+	StopLeftovers
+	// WaitForLeftovers waits until they end by themselves. A stop request has them
+	// stopped.
+	WaitForLeftovers
+	// KillLeftovers kills them.
+	KillLeftovers
+)
+
+// limitPatience is how long the time limit waits between asking and killing.
+func (c *Config) limitPatience() time.Duration {
+	if c.StopTimeout > 0 {
+		return c.StopTimeout
+	}
+	return c.Grace
 }
 
 // Validate tells everything that is wrong with the configuration. Each error
@@ -80,6 +124,12 @@ func (c *Config) Validate() error {
 	}
 	duration("StopDelay", c.StopDelay)
 	duration("StopTimeout", c.StopTimeout)
+	duration("Grace", c.Grace)
+	duration("Settle", c.Settle)
+	duration("TimeLimit", c.TimeLimit)
+	if c.Leftovers > KillLeftovers {
+		bad("Leftovers", "no policy %d", c.Leftovers)
+	}
 	return errors.Join(errs...)
 }
 

@@ -81,6 +81,12 @@ func stateName(s state) string {
 		return "stopping"
 	case killing:
 		return "killing"
+	case settling:
+		return "settling"
+	case draining:
+		return "draining"
+	case sweeping:
+		return "sweeping"
 	case done:
 		return "done"
 	}
@@ -111,6 +117,10 @@ func eventName(k eventKind) string {
 		return "exited"
 	case evLost:
 		return "lost"
+	case evEmpty:
+		return "empty"
+	case evPoll:
+		return "poll"
 	}
 	return ""
 }
@@ -129,6 +139,12 @@ func actionName(k actionKind) string {
 		return "suspend"
 	case actContinueOwn:
 		return "continue own"
+	case actFind:
+		return "find"
+	case actAsk:
+		return "ask"
+	case actSweep:
+		return "sweep"
 	case actTell:
 		return "tell"
 	}
@@ -165,6 +181,18 @@ func kindName(k EventKind) string {
 		return "Suspended"
 	case OrphanReaped:
 		return "OrphanReaped"
+	case LimitReached:
+		return "LimitReached"
+	case LeftoversAsked:
+		return "LeftoversAsked"
+	case LeftoversAwaited:
+		return "LeftoversAwaited"
+	case LeftoversTimeout:
+		return "LeftoversTimeout"
+	case LeftoverEnded:
+		return "LeftoverEnded"
+	case LeftoversSurvived:
+		return "LeftoversSurvived"
 	case CallFailed:
 		return "CallFailed"
 	}

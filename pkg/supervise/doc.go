@@ -1,5 +1,6 @@
 // Package supervise is the policy of an init: what to do with a signal, when
-// the command is asked to stop and when it is killed, and when the work is done.
+// the command is asked to stop and when it is killed, what becomes of the processes
+// that it leaves behind, and when the work is done.
 //
 // One goroutine, the caller of [Supervisor.Run], owns the process table. What
 // comes from outside reaches it as values: signals, deadlines, the end of a
@@ -21,7 +22,18 @@
 //	                     v        v                        v
 //	                    Done <── the command exited ──  Killing
 //
-// From every state but Down and Starting the exit of the command leads to Done.
+// From every state but Down and Starting the exit of the command leads to Done, if
+// leftovers are of no interest; else to these, and from each of them to Done as
+// soon as nobody is left:
+//
+//	Settling ── the moment is over ──> Draining ── the grace is over, ──> Sweeping
+//	   │                                            or a second request      │
+//	   └── with haste, or if leftovers are to be killed ──>──────────────────┤
+//	   └── if they are to be kept ──> Done <── the patience is over ─────────┘
+//
+// The time limit leads from Up and Delaying to Stopping, and gives Stopping a
+// deadline.
+//
 // Before the command exists every failure is an error of Run. After, none is: a
 // system call that fails is an event, and the loop goes on.
 package supervise

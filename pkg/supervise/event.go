@@ -42,6 +42,20 @@ const (
 	// OrphanReaped: an adopted orphan, PID, ended with Status. Its Name is set
 	// if Config.NameOrphans is.
 	OrphanReaped
+	// LimitReached: the time limit, After, is over, and the command is asked to stop.
+	LimitReached
+	// LeftoversAsked: the command has ended; Count processes are asked to end, and
+	// have After to do so.
+	LeftoversAsked
+	// LeftoversAwaited: the command has ended; Count processes are waited for.
+	LeftoversAwaited
+	// LeftoversTimeout: leftovers outlived SIGTERM by After and are killed.
+	LeftoversTimeout
+	// LeftoverEnded: Leftover has met its fate, or is kept.
+	LeftoverEnded
+	// LeftoversSurvived: some could not be killed and are left, as they belong to
+	// another user or wait for a device that does not answer.
+	LeftoversSurvived
 	// CallFailed: something did not work and the loop goes on; see Err.
 	CallFailed
 )
@@ -55,7 +69,10 @@ type Event struct {
 	To     syscall.Signal
 	After  time.Duration
 	Status reap.Status
+	Count  int
 	Err    error
+
+	Leftover *Leftover // not to be written to
 }
 
 // Result tells how the command ended.
@@ -63,10 +80,18 @@ type Result struct {
 	PID     int
 	Status  reap.Status
 	Usage   reap.Usage
-	Orphans int // adopted and reaped while it ran
+	Orphans int // adopted and reaped
 	// Aborted is the stop request that came before there was a command; then
 	// none was started and nothing else is set.
 	Aborted syscall.Signal
 	// Lost is true if the status never came; see [CommandLost].
 	Lost bool
+	// TimedOut is true if Config.TimeLimit ended it.
+	TimedOut bool
+	// Leftovers are the processes that were there when it had ended, and zombies that
+	// none of its descendants has waited for.
+	Leftovers []Leftover
+	// Blind is true if /proc could not be read: then of leftovers there are but the
+	// pids, and only of those that were, or became, children of this process.
+	Blind bool
 }

@@ -196,6 +196,11 @@ type fakeKernel struct {
 	unhanded  error                   // what SetForeground fails with
 	drainErr  error                   // what Drain fails with, once
 	lenient   bool                    // the command was taken away, and Run cannot know
+
+	tree     []reap.Proc  // the descendants, but for the command
+	noProc   bool         // /proc cannot be read
+	deaf     map[int]bool // who does not end by TERM
+	immortal map[int]bool // who does not end by KILL
 }
 
 type jobChange struct {
@@ -345,3 +350,65 @@ func (k *fakeKernel) StopGroup(sig syscall.Signal) error {
 	}
 	return nil
 }
+
+func (k *fakeKernel) Descendants() ([]reap.Proc, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.noProc {
+		return nil, reap.ErrNoProc
+	}
+	procs := slices.Clone(k.tree)
+	if k.command {
+		procs = append(procs, reap.Proc{PID: commandPID, State: 'S', Start: 1})
+	}
+	return procs, nil
+}
+
+func (k *fakeKernel) Children() []reap.Proc {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var procs []reap.Proc
+	for _, p := range k.tree {
+		procs = append(procs, reap.Proc{PID: p.PID})
+	}
+	return procs
+}
+
+func (k *fakeKernel) SignalDescendant(p reap.Proc, sigs ...syscall.Signal) (bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, sig := range sigs {
+		k.call("signal %d %s", p.PID, signalName(sig))
+		if sig == syscall.SIGTERM && !k.deaf[p.PID] {
+			k.leave(p.PID, sig)
+		}
+	}
+	return true, nil
+}
+
+func (k *fakeKernel) KillDescendants([]reap.Proc) ([]reap.Proc, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("kill descendants")
+	killed := slices.Clone(k.tree)
+	for _, p := range killed {
+		if !k.immortal[p.PID] {
+			k.leave(p.PID, syscall.SIGKILL)
+		}
+	}
+	return killed, nil
+}
+
+// leave ends a descendant; k is locked.
+func (k *fakeKernel) leave(pid int, sig syscall.Signal) {
+	k.tree = slices.DeleteFunc(k.tree, func(p reap.Proc) bool { return p.PID == pid })
+	k.others--
+	k.zombies = append(k.zombies, reap.Exit{PID: pid, Status: reap.SignalStatus(sig)})
+	k.stage.notify()
+}
+
+func (k *fakeKernel) CommandLine(int) []string { return nil }
+
+func (k *fakeKernel) Describe(int) reap.Details { return reap.Details{} }
+
+func (k *fakeKernel) Uptime() time.Duration { return time.Since(k.stage.begin) }

@@ -46,6 +46,11 @@ func (m machine) route(ev event) (machine, []action) {
 		m.queued = append(slices.Clip(m.queued), ev) // the old machine keeps its own
 	case up, delaying, stopping, killing:
 		return m.forward(ev)
+	case settling, draining, sweeping:
+		if m.asksToStop(ev.sig) {
+			return m.stopRequest(ev)
+		}
+		return m.unwanted(ev)
 	case done:
 	}
 	return m, nil

@@ -3,6 +3,7 @@ package supervise
 import (
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
 )
@@ -28,6 +29,19 @@ type Kernel interface {
 	StopGroup(syscall.Signal) error
 	// ContinueGroup continues this process's group.
 	ContinueGroup() error
+
+	// Descendants reads the tree, see [reap.Descendants]. Children tells of the
+	// children alone, where /proc cannot be read, see [reap.ChildPIDs].
+	Descendants() ([]reap.Proc, error)
+	Children() []reap.Proc
+	// SignalDescendant and KillDescendants send, see [reap.SignalDescendant].
+	SignalDescendant(p reap.Proc, sigs ...syscall.Signal) (sent bool, err error)
+	KillDescendants(known []reap.Proc) (killed []reap.Proc, err error)
+	// CommandLine and Describe read what can be read of a process.
+	CommandLine(pid int) []string
+	Describe(pid int) reap.Details
+	// Uptime is the clock that Proc.Start counts by.
+	Uptime() time.Duration
 }
 
 // system is the real kernel.
@@ -35,6 +49,8 @@ type system struct {
 	tty   *reap.Terminal
 	own   int  // our process group
 	names bool // Config.NameOrphans
+
+	inspector reap.Inspector
 }
 
 // NewKernel is the system that this process runs on. It looks for the
@@ -125,3 +141,30 @@ func (s *system) SetForeground(pgid int) error { return s.tty.SetForeground(pgid
 func (s *system) StopGroup(sig syscall.Signal) error { return reap.StopGroup(sig) }
 
 func (s *system) ContinueGroup() error { return reap.ContinueGroup() }
+
+func (s *system) Descendants() ([]reap.Proc, error) { return reap.Descendants() }
+
+func (s *system) Children() []reap.Proc {
+	var procs []reap.Proc
+	for _, pid := range reap.ChildPIDs() {
+		procs = append(procs, reap.Proc{PID: pid, PPID: os.Getpid()})
+	}
+	return procs
+}
+
+func (s *system) SignalDescendant(p reap.Proc, sigs ...syscall.Signal) (bool, error) {
+	return reap.SignalDescendant(p, sigs...)
+}
+
+func (s *system) KillDescendants(known []reap.Proc) ([]reap.Proc, error) {
+	return reap.KillDescendants(known)
+}
+
+func (s *system) CommandLine(pid int) []string {
+	args, _ := reap.CommandLine(pid) // it may have ended
+	return args
+}
+
+func (s *system) Describe(pid int) reap.Details { return s.inspector.Describe(pid) }
+
+func (s *system) Uptime() time.Duration { return reap.Uptime() }

@@ -14,8 +14,18 @@ type loop struct {
 	m       machine
 	command int // the pid of the command, kept when it has been reaped: its group may live on
 	exits   []reap.Exit
+	more    bool        // children are left
 	alarm   *time.Timer // nil while the machine has no deadline
 	armed   time.Time   // what alarm was set for
+
+	ended   time.Time // when the command did
+	table   leftovers
+	lineage lineage
+	refused bool // a kill has failed, and it has been told
+
+	poll   *time.Timer   // when the tree is looked at again
+	looked bool          // it has been looked at since poll was set
+	cost   time.Duration // what that took
 }
 
 // step hands one event to the machine and does what it says.
@@ -67,24 +77,37 @@ func (l *loop) settle() {
 		case reap.JobUnchanged:
 		}
 	}
-	var more bool
 	var err error
-	l.exits, more, err = l.Kernel.Drain(l.exits[:0])
+	l.exits, l.more, err = l.Kernel.Drain(l.exits[:0])
 	if err != nil {
 		l.tell(Event{Kind: CallFailed, Err: err})
-		more = true // nobody knows; what has been reaped before it counts all the same
+		l.more = true // nobody knows; what has been reaped before it counts all the same
 	}
 	for _, exit := range l.exits {
 		if exit.PID == l.m.pid {
 			l.step(event{kind: evExited, status: exit.Status, usage: exit.Usage})
+			l.commandEnded()
 			continue
 		}
 		l.m.result.Orphans++
+		l.reaped(exit)
 		l.tell(Event{Kind: OrphanReaped, PID: exit.PID, Name: exit.Name, Status: exit.Status})
 	}
-	if !more && l.m.pid != 0 {
+	switch {
+	case l.more:
+	case l.m.pid != 0:
 		l.step(event{kind: evLost})
+		l.commandEnded()
+		l.step(event{kind: evEmpty})
+	default:
+		l.step(event{kind: evEmpty})
 	}
+}
+
+// commandEnded follows the end of the command.
+func (l *loop) commandEnded() {
+	l.ended = time.Now()
+	l.leaveTerminal()
 }
 
 // do carries out one action. Nothing that fails here ends the loop. It is false
@@ -93,6 +116,9 @@ func (l *loop) settle() {
 func (l *loop) do(a action) bool {
 	switch a.kind {
 	case actTell:
+		if a.tell.Kind == LeftoversAsked || a.tell.Kind == LeftoversAwaited || a.tell.Kind == LeftoversTimeout || a.tell.Kind == LeftoversSurvived {
+			a.tell.Count = l.table.count()
+		}
 		l.tell(a.tell)
 	case actSend:
 		l.send(a, l.Group)
@@ -109,6 +135,12 @@ func (l *loop) do(a action) bool {
 		l.step(event{kind: evResumed, terminal: l.Kernel.Terminal()})
 	case actContinueOwn:
 		l.check(l.Kernel.ContinueGroup())
+	case actFind:
+		l.find()
+	case actAsk:
+		l.ask()
+	case actSweep:
+		l.sweep()
 	}
 	return true
 }
@@ -120,6 +152,9 @@ func (l *loop) send(a action, group bool) {
 	var sent bool
 	var err error
 	if group {
+		if a.sig == syscall.SIGTERM {
+			l.askGroup()
+		}
 		sent, err = l.Kernel.SignalGroup(l.m.pid, a.sig)
 	}
 	if !sent && err == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"syscall"
 	"testing"
@@ -31,7 +32,7 @@ func TestRunPassesStatusOn(t *testing.T) {
 			s.run()
 			s.goesOn()
 			s.exit(reap.Exit{PID: commandPID, Status: status, Usage: usage})
-			if got, want := s.end(), (Result{PID: commandPID, Status: status, Usage: usage}); got != want {
+			if got, want := s.end(), (Result{PID: commandPID, Status: status, Usage: usage}); !reflect.DeepEqual(got, want) {
 				t.Errorf("result %+v, want %+v", got, want)
 			}
 			s.wantTold("CommandStarted", "CommandExited "+status.String())
@@ -48,7 +49,7 @@ func TestRunCountsOrphans(t *testing.T) {
 		s.exit(reap.Exit{PID: 50, Name: "daemon", Status: reap.ExitStatus(1)})
 		s.goesOn()
 		s.exit(orphan(51), exited(3), orphan(52), reap.Exit{PID: commandPID, Status: reap.ExitStatus(9)})
-		if got, want := s.end(), (Result{PID: commandPID, Status: reap.ExitStatus(3), Orphans: 4}); got != want {
+		if got, want := s.end(), (Result{PID: commandPID, Status: reap.ExitStatus(3), Orphans: 4}); !reflect.DeepEqual(got, want) {
 			t.Errorf("result %+v, want %+v", got, want)
 		}
 		s.wantTold("CommandStarted", "OrphanReaped pid 50 daemon exit 1", "OrphanReaped pid 51 exit 0",
@@ -248,7 +249,7 @@ func TestRunContext(t *testing.T) {
 		onStage(t, cfg, func(s *stage) {
 			s.cancel()
 			s.run()
-			if got, want := s.end(), (Result{Aborted: syscall.SIGTERM}); got != want {
+			if got, want := s.end(), (Result{Aborted: syscall.SIGTERM}); !reflect.DeepEqual(got, want) {
 				t.Errorf("result %+v, want %+v", got, want)
 			}
 			s.wantCalls()
@@ -274,7 +275,7 @@ func TestRunEarlyStop(t *testing.T) {
 	onStage(t, Config{StopDelay: sec}, func(s *stage) {
 		s.signal(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGUSR1)
 		s.run()
-		if got, want := s.end(), (Result{Aborted: syscall.SIGINT}); got != want {
+		if got, want := s.end(), (Result{Aborted: syscall.SIGINT}); !reflect.DeepEqual(got, want) {
 			t.Errorf("result %+v, want %+v", got, want)
 		}
 		s.wantCalls()
@@ -287,7 +288,7 @@ func TestRunEarlyUntoldStop(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
 		s.untold = []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}
 		s.run()
-		if got, want := s.end(), (Result{Aborted: syscall.SIGTERM}); got != want {
+		if got, want := s.end(), (Result{Aborted: syscall.SIGTERM}); !reflect.DeepEqual(got, want) {
 			t.Errorf("result %+v, want %+v", got, want)
 		}
 		s.wantCalls()
@@ -316,7 +317,7 @@ func TestRunStartFails(t *testing.T) {
 		s.signal(syscall.SIGHUP)
 		s.run()
 		<-s.done
-		if !errors.Is(s.err, s.kernel.startErr) || s.result != (Result{}) {
+		if !errors.Is(s.err, s.kernel.startErr) || !reflect.DeepEqual(s.result, Result{}) {
 			t.Errorf("Run = %+v, %v; want the error of the start", s.result, s.err)
 		}
 		s.signal(syscall.SIGTERM)
@@ -347,7 +348,7 @@ func TestRunCommandLost(t *testing.T) {
 		s.goesOn()
 		s.kernel.others = 0
 		s.exit(orphan(50))
-		if got, want := s.end(), (Result{PID: commandPID, Lost: true, Orphans: 1}); got != want {
+		if got, want := s.end(), (Result{PID: commandPID, Lost: true, Orphans: 1}); !reflect.DeepEqual(got, want) {
 			t.Errorf("result %+v, want %+v", got, want)
 		}
 		s.wantTold("CommandStarted", "OrphanReaped pid 50 exit 0", "CommandLost")

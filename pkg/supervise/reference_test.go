@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -75,7 +76,7 @@ func (r *reference) agrees(want []string, m machine, acts []action) error {
 	if r.ended != nil {
 		result.Status, result.Usage = r.ended.status, r.ended.usage
 	}
-	if m.result != result {
+	if !reflect.DeepEqual(m.result, result) {
 		return fmt.Errorf("result %+v, the reference has %+v", m.result, result)
 	}
 	return nil
@@ -114,6 +115,7 @@ func (r *reference) sees(ev event) []string {
 		if r.running() {
 			r.over, r.ended = true, &ev
 		}
+	case evEmpty, evPoll: // only with leftovers
 	case evLost:
 		r.over = r.over || r.running()
 	}

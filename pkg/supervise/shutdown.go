@@ -37,25 +37,40 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 		if ev.sig == syscall.SIGQUIT { // asks for a core dump rather than for haste
 			return m, []action{{kind: sendAs(ev), sig: ev.sig, from: ev.from}}
 		}
+		m.hurry = true
 		return m.kill(Event{Kind: KillRequested, PID: m.pid, Signal: ev.from})
 	case killing: // perhaps the first could not be sent
+		m.hurry = m.hurry || ev.sig != syscall.SIGQUIT
 		return m, []action{{kind: actSend, sig: syscall.SIGKILL, from: ev.from}}
+	case settling, draining, sweeping:
+		return m.hasten(ev)
 	case down, starting, done:
-		// no command
+		// nobody to stop
 	}
 	return m, nil
 }
 
 // wakeAt is when step is to be told that time has passed; zero is never.
 func (m machine) wakeAt() time.Time {
-	if m.heldStop != 0 && (m.deadline.IsZero() || m.restless.Before(m.deadline)) {
-		return m.restless
+	next := m.deadline
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
 	}
-	return m.deadline
+	earlier(m.limit)
+	if m.heldStop != 0 {
+		earlier(m.restless)
+	}
+	return next
 }
 
-// expired acts on the deadline of the state, or deals with a stop that was held.
+// expired acts on the time limit, or on the deadline of the state, or deals with
+// a stop that was held.
 func (m machine) expired(ev event) (machine, []action) {
+	if !m.limit.IsZero() && !ev.now.Before(m.limit) {
+		return m.overLimit(ev.now)
+	}
 	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
 		return m.releaseStop(ev)
 	}
@@ -63,7 +78,18 @@ func (m machine) expired(ev event) (machine, []action) {
 	case delaying:
 		return m.sendStop(ev.now)
 	case stopping:
+		if !m.until.IsZero() {
+			m.hurry = true // the others have had the same time
+			return m.kill(Event{Kind: KillTimeout, PID: m.pid, After: m.cfg.limitPatience()})
+		}
 		return m.kill(Event{Kind: KillTimeout, PID: m.pid, After: m.cfg.StopTimeout})
+	case settling:
+		return m.settled(ev.now)
+	case draining:
+		return m.sweep(ev.now, Event{Kind: LeftoversTimeout, After: m.graceGiven()})
+	case sweeping:
+		m.state, m.deadline = done, time.Time{}
+		return m, tell(Event{Kind: LeftoversSurvived})
 	case down, starting, up, killing, done:
 		// these have no deadline
 	}

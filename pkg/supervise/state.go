@@ -7,7 +7,8 @@ import (
 	"github.com/reaper-init/reaper/pkg/reap"
 )
 
-// state is where the command is in its life; see the diagram in doc.go.
+// state is where the command is in its life, and what it leaves after that; see
+// the diagram in doc.go.
 type state uint8
 
 const (
@@ -17,6 +18,9 @@ const (
 	delaying              // a stop request waits for the stop delay to pass
 	stopping              // the stop signal has been sent
 	killing               // SIGKILL has been sent
+	settling              // the command is gone; who is just ending has a moment to do so
+	draining              // descendants are left, and have been asked to end, or are waited for
+	sweeping              // descendants are left, and are being killed
 	done                  // it is over
 )
 
@@ -35,6 +39,8 @@ const (
 	evResumed // reaper runs again after actSuspend
 	evExited  // the command ended
 	evLost    // no child is left and the command's end was never seen
+	evEmpty   // no child is left, and so no descendant
+	evPoll    // it is time to look for newcomers among the leftovers
 )
 
 // event is one input of step. The terminal is set for evStopped and evResumed,
@@ -60,6 +66,9 @@ const (
 	actGiveTerminal                   // the command's group to the foreground
 	actSuspend                        // stop reaper and its own group, by sig
 	actContinueOwn                    // continue reaper's own group
+	actFind                           // look who is left
+	actAsk                            // TERM and CONT to every descendant but the command, once each
+	actSweep                          // kill every descendant
 	actTell                           // an Event for the log
 )
 
@@ -78,10 +87,16 @@ type machine struct {
 	state state
 	pid   int // the command, from started until it was reaped
 
-	// deadline ends the state delaying or stopping; zero is never.
+	// deadline ends the state that has one; zero is never.
 	deadline time.Time
-	// request is the stop request that waits while delaying, and asked for the
-	// stop while stopping.
+	// limit is when the time limit is over; zero is never, or that it was acted on.
+	limit time.Time
+	// until is by when everybody is killed whom the time limit has asked to end.
+	until time.Time
+	// hurry: who is left when the command is gone is to be killed at once.
+	hurry bool
+	// request is the stop request that waits while delaying, and that asked for
+	// the stop afterwards. Its signal is 0 while nobody has asked.
 	request event
 	// queued holds the signals that came before the command existed.
 	queued []event
@@ -127,7 +142,11 @@ func (m machine) step(ev event) (machine, []action) {
 	case evExited:
 		return m.exited(ev)
 	case evLost:
-		return m.lost()
+		return m.lost(ev)
+	case evEmpty:
+		return m.empty()
+	case evPoll:
+		return m.poll()
 	}
 	return m, nil
 }
@@ -136,7 +155,7 @@ func (m machine) begin() (machine, []action) {
 	switch m.state {
 	case down:
 		m.state = starting
-	case starting, up, delaying, stopping, killing, done:
+	case starting, up, delaying, stopping, killing, settling, draining, sweeping, done:
 		// begun already
 	}
 	return m, nil
@@ -146,6 +165,9 @@ func (m machine) started(ev event) (machine, []action) {
 	switch m.state {
 	case starting:
 		m.state, m.pid, m.result.PID = up, ev.pid, ev.pid
+		if m.cfg.TimeLimit > 0 {
+			m.limit = ev.now.Add(m.cfg.TimeLimit)
+		}
 		acts := tell(Event{Kind: CommandStarted, PID: m.pid})
 		for _, sig := range m.queued {
 			var more []action
@@ -154,7 +176,7 @@ func (m machine) started(ev event) (machine, []action) {
 		}
 		m.queued = nil
 		return m, acts
-	case down, up, delaying, stopping, killing, done:
+	case down, up, delaying, stopping, killing, settling, draining, sweeping, done:
 		// nothing was being started
 	}
 	return m, nil
@@ -164,7 +186,7 @@ func (m machine) failed() (machine, []action) {
 	switch m.state {
 	case starting:
 		m.state, m.queued = done, nil
-	case down, up, delaying, stopping, killing, done:
+	case down, up, delaying, stopping, killing, settling, draining, sweeping, done:
 		// nothing was being started
 	}
 	return m, nil
@@ -175,7 +197,7 @@ func (m machine) continued() (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.jobStopped, m.heldStop = false, 0
 		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
-	case down, starting, done:
+	case down, starting, settling, draining, sweeping, done:
 		// no command
 	}
 	return m, nil
@@ -186,30 +208,30 @@ func (m machine) exited(ev event) (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.result.Status, m.result.Usage = ev.status, ev.usage
 		acts := tell(Event{Kind: CommandExited, PID: m.pid, Status: ev.status})
-		return m.end(), acts
-	case down, starting, done:
+		return m.end(ev.now), acts
+	case down, starting, settling, draining, sweeping, done:
 		// no command
 	}
 	return m, nil
 }
 
-func (m machine) lost() (machine, []action) {
+func (m machine) lost(ev event) (machine, []action) {
 	switch m.state {
 	case up, delaying, stopping, killing:
 		m.result.Lost = true
 		acts := tell(Event{Kind: CommandLost, PID: m.pid})
-		return m.end(), acts
-	case down, starting, done:
+		return m.end(ev.now), acts
+	case down, starting, settling, draining, sweeping, done:
 		// no command
 	}
 	return m, nil
 }
 
 // end forgets the command: from here its pid may belong to somebody else.
-func (m machine) end() machine {
-	m.state, m.pid, m.deadline = done, 0, time.Time{}
+func (m machine) end(now time.Time) machine {
+	m.pid, m.deadline = 0, time.Time{}
 	m.jobStopped, m.suspended, m.echo, m.heldStop = false, false, false, 0
-	return m
+	return m.settle(now)
 }
 
 func tell(ev Event) []action { return []action{{kind: actTell, tell: ev}} }

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"reflect"
 	"syscall"
 	"testing"
 	"time"
@@ -44,6 +45,43 @@ func TestStep(t *testing.T) {
 		return m
 	}
 
+	leaving := func(p LeftoverPolicy) *Config {
+		c := &Config{Leftovers: p, Grace: 5 * sec, Settle: sec / 10, FindLeftovers: true, TimeLimit: 9 * sec}
+		if p == KillLeftovers {
+			c.Settle = 0
+		}
+		return c
+	}
+	stop, wait, kill, keep := leaving(StopLeftovers), leaving(WaitForLeftovers), leaving(KillLeftovers), leaving(KeepLeftovers)
+	hurried := func(s state, c *Config) machine {
+		m := machineIn(s, c)
+		m.hurry = true
+		if s == settling {
+			m.deadline = epoch()
+		}
+		return m
+	}
+	asked := func(s state, c *Config) machine { // the command was, by TERM
+		m := machineIn(s, c)
+		m.request = event{sig: syscall.SIGTERM, from: syscall.SIGTERM}
+		return m
+	}
+	limiting := func(s state, c *Config) machine { // the limit is still to come
+		m := machineIn(s, c)
+		m.limit = epoch().Add(9 * sec)
+		return m
+	}
+	limited := func(s state, c *Config) machine { // it is over, and two seconds are left
+		m := asked(s, c)
+		m.until = epoch().Add(2 * sec)
+		m.deadline = m.until
+		if s == settling {
+			m.deadline = epoch()
+		}
+		return m
+	}
+
+	empty, poll := event{kind: evEmpty}, event{kind: evPoll}
 	begin, failed := event{kind: evBegin}, event{kind: evFailed}
 	started := event{kind: evStarted, pid: commandPID}
 	cancelled := event{kind: evCancelled}
@@ -257,6 +295,120 @@ func TestStep(t *testing.T) {
 		{at(stopping), lost, done, 0, "CommandLost"},
 		{at(killing), lost, done, 0, "CommandLost"},
 		{at(done), lost, done, 0, ""},
+
+		// Where leftovers are dealt with, the end of the command is not the end.
+		{with(up, stop), exited, settling, sec / 10, "CommandExited exit 3"},
+		{with(up, wait), lost, settling, sec / 10, "CommandLost"},
+		{with(up, kill), exited, settling, 0, "CommandExited exit 3"},
+		{with(up, keep), exited, settling, sec / 10, "CommandExited exit 3"},
+		{with(stopping, stop), exited, settling, sec / 10, "CommandExited exit 3"},
+		{with(killing, stop), exited, settling, sec / 10, "CommandExited exit 3"},
+		{hurried(killing, stop), exited, settling, 0, "CommandExited exit 3"},
+
+		// Who has not ended by the end of the moment is asked, waited for or killed.
+		{with(settling, stop), reached(sec / 10), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{with(settling, wait), reached(sec / 10), draining, 0, "find; LeftoversAwaited"},
+		{with(settling, kill), reached(0), sweeping, sweepPatience, "sweep"},
+		{with(settling, keep), reached(sec / 10), done, 0, "find"},
+		{hurried(settling, stop), reached(0), sweeping, sweepPatience, "sweep"},
+		{hurried(settling, wait), reached(0), sweeping, sweepPatience, "sweep"},
+		{asked(settling, wait), reached(sec / 10), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{limited(settling, stop), reached(0), draining, 2 * sec, "ask; LeftoversAsked 5s"},
+		{with(settling, stop), reached(sec/10 - 1), settling, 1, ""},
+		{with(draining, stop), reached(5 * sec), sweeping, sweepPatience, "LeftoversTimeout 5s; sweep"},
+		{with(draining, stop), reached(5*sec - 1), draining, 1, ""},
+		{with(draining, wait), reached(99 * sec), draining, 0, ""},
+		{limited(draining, stop), reached(2 * sec), sweeping, sweepPatience, "LeftoversTimeout 5s; sweep"},
+		{with(sweeping, stop), reached(sweepPatience), done, 0, "LeftoversSurvived"},
+		{with(sweeping, stop), reached(sweepPatience - 1), sweeping, 1, ""},
+
+		{with(settling, stop), empty, done, 0, ""},
+		{with(draining, stop), empty, done, 0, ""},
+		{with(draining, wait), empty, done, 0, ""},
+		{with(sweeping, stop), empty, done, 0, ""},
+		{at(down), empty, down, 0, ""},
+		{at(starting), empty, starting, 0, ""},
+		{at(up), empty, up, 0, ""},
+		{at(delaying), empty, delaying, 3 * sec, ""},
+		{at(stopping), empty, stopping, 10 * sec, ""},
+		{at(killing), empty, killing, 0, ""},
+		{at(done), empty, done, 0, ""},
+
+		// Newcomers are looked for while others are being ended.
+		{with(draining, stop), poll, draining, 5 * sec, "ask"},
+		{with(draining, wait), poll, draining, 0, ""},
+		{with(sweeping, stop), poll, sweeping, sweepPatience, "sweep"},
+		{with(settling, stop), poll, settling, sec / 10, ""},
+		{at(down), poll, down, 0, ""},
+		{at(starting), poll, starting, 0, ""},
+		{at(up), poll, up, 0, ""},
+		{at(delaying), poll, delaying, 3 * sec, ""},
+		{at(stopping), poll, stopping, 10 * sec, ""},
+		{at(killing), poll, killing, 0, ""},
+		{at(done), poll, done, 0, ""},
+
+		// A stop request: the first ends the waiting, the second kills, and nothing cuts
+		// the killing short.
+		{with(settling, stop), came(syscall.SIGTERM), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{with(settling, wait), came(syscall.SIGINT), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{with(settling, kill), came(syscall.SIGTERM), sweeping, sweepPatience, "sweep"},
+		{with(settling, keep), came(syscall.SIGTERM), settling, sec / 10, "SignalDropped TERM"},
+		{asked(settling, stop), came(syscall.SIGTERM), sweeping, sweepPatience, "KillRequested TERM; sweep"},
+		{asked(settling, stop), came(syscall.SIGQUIT), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{with(draining, stop), came(syscall.SIGTERM), draining, 5 * sec, "SignalDropped TERM"},
+		{with(draining, wait), came(syscall.SIGTERM), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{with(draining, wait), came(syscall.SIGQUIT), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{asked(draining, stop), came(syscall.SIGINT), sweeping, sweepPatience, "KillRequested INT; sweep"},
+		{asked(draining, stop), came(syscall.SIGQUIT), draining, 5 * sec, "SignalDropped QUIT"},
+		{asked(draining, stop), cancelled, sweeping, sweepPatience, "KillRequested TERM; sweep"},
+		{asked(sweeping, stop), came(syscall.SIGTERM), sweeping, sweepPatience, "SignalDropped TERM"},
+		{with(sweeping, stop), came(syscall.SIGTERM), sweeping, sweepPatience, "SignalDropped TERM"},
+		{with(settling, stop), cancelled, draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{with(sweeping, stop), cancelled, sweeping, sweepPatience, "SignalDropped TERM"},
+		// Others are for nobody, and ^Z is for reaper itself.
+		{with(draining, stop), came(syscall.SIGHUP), draining, 5 * sec, "SignalDropped HUP"},
+		{with(draining, wait), wants(syscall.SIGTSTP, ours), draining, 0, "suspend TSTP"},
+		{with(draining, wait), wants(syscall.SIGTSTP, away), draining, 0, "SignalDropped TSTP"},
+		{with(draining, wait), wants(syscall.SIGTSTP, Terminal{Present: true, Foreground: ownGroup, Own: ownGroup, Orphaned: true}), draining, 0, "SignalDropped TSTP"},
+		{with(draining, wait), resumed(ours), draining, 0, ""},
+		{with(settling, stop), resumed(ours), settling, sec / 10, ""},
+		{with(sweeping, stop), resumed(ours), sweeping, sweepPatience, ""},
+
+		// What belongs to a command means nothing any more.
+		{with(settling, stop), begin, settling, sec / 10, ""},
+		{with(draining, stop), begin, draining, 5 * sec, ""},
+		{with(sweeping, stop), begin, sweeping, sweepPatience, ""},
+		{with(settling, stop), started, settling, sec / 10, ""},
+		{with(draining, stop), started, draining, 5 * sec, ""},
+		{with(sweeping, stop), started, sweeping, sweepPatience, ""},
+		{with(settling, stop), failed, settling, sec / 10, ""},
+		{with(draining, stop), failed, draining, 5 * sec, ""},
+		{with(sweeping, stop), failed, sweeping, sweepPatience, ""},
+		{with(settling, stop), stopped(syscall.SIGTSTP, theirs), settling, sec / 10, ""},
+		{with(draining, stop), stopped(syscall.SIGTSTP, theirs), draining, 5 * sec, ""},
+		{with(sweeping, stop), stopped(syscall.SIGTSTP, theirs), sweeping, sweepPatience, ""},
+		{with(settling, stop), continued, settling, sec / 10, ""},
+		{with(draining, stop), continued, draining, 5 * sec, ""},
+		{with(sweeping, stop), continued, sweeping, sweepPatience, ""},
+		{with(settling, stop), exited, settling, sec / 10, ""},
+		{with(draining, stop), exited, draining, 5 * sec, ""},
+		{with(sweeping, stop), exited, sweeping, sweepPatience, ""},
+		{with(settling, stop), lost, settling, sec / 10, ""},
+		{with(draining, stop), lost, draining, 5 * sec, ""},
+		{with(sweeping, stop), lost, sweeping, sweepPatience, ""},
+
+		// The time limit asks everybody, and kills by one deadline.
+		{limiting(up, stop), reached(9 * sec), stopping, 5 * sec, "LimitReached 9s; send TERM; ask"},
+		{limiting(up, wait), reached(9 * sec), stopping, 5 * sec, "LimitReached 9s; send TERM; ask"},
+		{limiting(up, kill), reached(9 * sec), stopping, 5 * sec, "LimitReached 9s; send TERM"},
+		{limiting(up, keep), reached(9 * sec), stopping, 5 * sec, "LimitReached 9s; send TERM"},
+		{limiting(up, stop), reached(9*sec - 1), up, 0, ""},
+		{limiting(delaying, patient), reached(9 * sec), stopping, 10 * sec, "LimitReached; send TERM"},
+		{limiting(stopping, stop), reached(9 * sec), stopping, 5 * sec, "LimitReached 9s; ask"},
+		{limiting(killing, stop), reached(9 * sec), killing, 0, ""},
+		{limiting(draining, wait), reached(9 * sec), draining, 5 * sec, "LimitReached 9s; ask; LeftoversAsked 5s"},
+		{limiting(settling, wait), reached(9 * sec), draining, 5 * sec, "LimitReached 9s; ask; LeftoversAsked 5s"},
+		{limited(stopping, stop), reached(2 * sec), killing, 0, "KillTimeout 5s; send KILL"},
 	}
 
 	seen := make(map[string]bool)
@@ -327,7 +479,7 @@ func TestStepResult(t *testing.T) {
 		for _, ev := range tt.events {
 			m, _ = m.step(ev)
 		}
-		if m.state != done || m.result != tt.want {
+		if m.state != done || !reflect.DeepEqual(m.result, tt.want) {
 			t.Errorf("%s: %s with %+v, want %+v", tt.name, stateName(m.state), m.result, tt.want)
 		}
 	}
@@ -349,6 +501,17 @@ func machineIn(s state, cfg *Config) machine {
 			m.deadline = epoch().Add(cfg.StopTimeout)
 		}
 		m.request = event{sig: syscall.SIGTERM, from: syscall.SIGTERM}
+	case settling:
+		m.deadline = epoch().Add(cfg.Settle)
+		return m
+	case draining:
+		if cfg.Leftovers == StopLeftovers {
+			m.deadline = epoch().Add(cfg.Grace)
+		}
+		return m
+	case sweeping:
+		m.deadline = epoch().Add(sweepPatience)
+		return m
 	}
 	m.pid, m.result.PID = commandPID, commandPID
 	return m

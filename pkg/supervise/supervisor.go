@@ -26,7 +26,7 @@ type Supervisor struct {
 
 // Run starts the command, waits for it and for every orphan that comes to this
 // process meanwhile, forwards what arrives on sigs, and returns when the command
-// has ended. The process must be able to adopt: see [reap.BecomeSubreaper].
+// has ended and its leftovers have been dealt with. The process must be able to adopt: see [reap.BecomeSubreaper].
 //
 // chld tells that something happened to a child; a capacity of 1 is enough, as
 // everything is drained whatever woke the loop. sigs should have room for a
@@ -41,7 +41,8 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 	if s.Kernel == nil {
 		s.Kernel = NewKernel()
 	}
-	l := &loop{Supervisor: s, m: machine{cfg: &s.Config}}
+	l := &loop{Supervisor: s, m: machine{cfg: &s.Config}, poll: stoppedTimer(), looked: true}
+	defer l.poll.Stop()
 	if err := s.start(ctx, l, sigs); err != nil {
 		return Result{}, err
 	}
@@ -56,13 +57,16 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 		case <-l.timer():
 			l.settle() // it may have ended in time
 			l.deadline()
+		case <-l.poller():
+			l.settle() // who has ended need not be looked at
+			l.polled()
 		case <-cancelled:
 			cancelled = nil
 			l.step(event{kind: evCancelled})
 		}
 		l.settle()
 	}
-	l.leaveTerminal()
+	l.conclude()
 	return l.m.result, nil
 }
 

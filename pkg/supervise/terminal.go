@@ -53,7 +53,7 @@ func (m machine) releaseStop(ev event) (machine, []action) {
 // terminal is dead.
 func (m machine) jobStop(ev event) (machine, []action) {
 	switch m.state {
-	case down, starting, done:
+	case down, starting, settling, draining, sweeping, done:
 		return m, nil // no command
 	case up, delaying, stopping, killing:
 	}

@@ -60,6 +60,7 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 		to = []state{killing, done}
 	case killing:
 		to = []state{done}
+	case settling, draining, sweeping: // only with leftovers
 	case done:
 	}
 	alive := next.state != down && next.state != starting && next.state != done
@@ -84,6 +85,7 @@ func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error
 		if armed != (w.cfg.StopTimeout > 0) {
 			return fmt.Errorf("stopping, deadline armed: %v, timeout %v", armed, w.cfg.StopTimeout)
 		}
+	case settling, draining, sweeping: // only with leftovers
 	case down, starting, up, killing, done:
 		if armed {
 			return fmt.Errorf("a deadline in state %s", stateName(next.state))
@@ -147,6 +149,8 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 			if !told || !tty.Present || tty.Foreground != m.pid {
 				wrong = "the command does not have it"
 			}
+		case actFind, actAsk, actSweep: // only with leftovers
+			wrong = "there are no leftovers"
 		case actContinueOwn:
 			if ev.kind != evSignal || !tty.Present || tty.Orphaned {
 				wrong = "nothing has stopped it"
@@ -192,7 +196,8 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 		case StopAborted:
 			w.aborted++
 		case CommandStopped, CommandContinued, SignalSent, SignalDropped, SignalMissed,
-			StopDelayed, KillTimeout, KillRequested, Suspended, OrphanReaped, CallFailed:
+			StopDelayed, KillTimeout, KillRequested, Suspended, OrphanReaped, CallFailed,
+			LimitReached, LeftoversAsked, LeftoversAwaited, LeftoversTimeout, LeftoverEnded, LeftoversSurvived:
 		}
 	}
 	if next.state != m.state && next.state == up && ev.pid != next.pid {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -33,9 +34,11 @@ func main() {
 		daemonMiddle()
 	case "daemon-end":
 		fmt.Println("daemon", os.Getpid())
-		unix.Pause() // until a signal ends it; a select{} would be a deadlock to Go
+		stay()
 	case "zombies":
 		keepZombies(rest)
+	case "listen":
+		listen()
 	case "negligent":
 		neglect(rest)
 	case "exec":
@@ -45,7 +48,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: probe signals | daemon | zombies N | negligent COMMAND | exec [OPTIONS] COMMAND")
+var errUsage = errors.New("usage: probe signals | daemon | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND")
 
 func die(err error) {
 	fmt.Fprintln(os.Stderr, "probe:", err)
@@ -114,7 +117,28 @@ func keepZombies(args []string) {
 		}
 	}
 	fmt.Println("ready", os.Getpid())
+	if len(args) > 1 {
+		stay()
+	}
 	untilInputEnds()
+}
+
+// listen waits for connections that it never takes.
+func listen() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		die(err)
+	}
+	fmt.Println("listening", l.Addr())
+	stay()
+}
+
+// stay waits until a signal ends the program. A select{} would be a deadlock to
+// Go, whose own signals end a pause.
+func stay() {
+	for {
+		unix.Pause()
+	}
 }
 
 // neglect is an init that waits for its command alone: the control for every

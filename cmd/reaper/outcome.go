@@ -1,0 +1,116 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/reaper-init/reaper/pkg/supervise"
+)
+
+// outcome is all that is known at the end. What is printed, reported and returned
+// is made of it.
+type outcome struct {
+	command []string
+	session int       // that of reaper, which the command gets too
+	begin   time.Time // when reaper was about to start it
+	started time.Time // zero if it was not
+	ended   time.Time
+	killed  bool // the command itself was sent KILL
+	result  supervise.Result
+	err     error                 // of the start
+	leaks   []*supervise.Leftover // those that are not excused
+}
+
+// event takes in what the result does not tell.
+func (out *outcome) event(ev supervise.Event) {
+	switch ev.Kind { //nolint:exhaustive // the others are in the result
+	case supervise.CommandStarted:
+		out.started = time.Now()
+	case supervise.CommandExited, supervise.CommandLost:
+		out.ended = time.Now()
+	case supervise.KillTimeout:
+		out.killed = true
+	case supervise.KillRequested:
+		out.killed = out.killed || ev.PID != 0
+	}
+}
+
+// forcedKills is how many processes had to be killed.
+func (out *outcome) forcedKills() int {
+	n := 0
+	if out.killed {
+		n++
+	}
+	for i := range out.result.Leftovers {
+		if out.result.Leftovers[i].Fate == supervise.FateKilled {
+			n++
+		}
+	}
+	return n
+}
+
+// failsByLeaks reports whether leaks decide the exit code. What is to be kept is
+// no mistake, and neither is what the time limit has cut short.
+func (out *outcome) failsByLeaks(o *options) bool {
+	return o.leaks == leaksFail && o.config.Leftovers != supervise.KeepLeftovers &&
+		len(out.leaks) > 0 && !out.result.TimedOut
+}
+
+// leaksOf is the leftovers that nothing excuses.
+func leaksOf(o *options, res supervise.Result) []*supervise.Leftover {
+	var leaks []*supervise.Leftover
+	for i := range res.Leftovers {
+		if l := &res.Leftovers[i]; isLeak(o, l) {
+			leaks = append(leaks, l)
+		}
+	}
+	return leaks
+}
+
+// isLeak tells a leak from what another leftover has started while it was being
+// stopped, from a zombie, which is gone when its parent is, and from what
+// --leak-ok excuses.
+func isLeak(o *options, l *supervise.Leftover) bool {
+	return !l.Late && !l.Unreaped() && !excused(o, l)
+}
+
+// excused reports whether --leak-ok matches the command line, or the name where
+// there is none.
+func excused(o *options, l *supervise.Leftover) bool {
+	line := strings.Join(l.Details.Args, " ")
+	if line == "" {
+		line = l.Name
+	}
+	return o.leakOK.match(line)
+}
+
+// parentOf is who started a leftover, as far as is known: the first word of a
+// command line may be any text.
+func parentOf(l *supervise.Leftover) (supervise.Ancestor, bool) {
+	if len(l.Ancestors) == 0 {
+		return supervise.Ancestor{}, false
+	}
+	return l.Ancestors[0], true
+}
+
+// shellLine writes a command line so that a person can tell its words apart, and
+// copy it.
+func shellLine(args []string) string {
+	words := slices.Clone(args)
+	for i, word := range words {
+		words[i] = quoted(word)
+	}
+	return strings.Join(words, " ")
+}
+
+// sessionID is the session of this process, 0 if it has no number here.
+func sessionID() int {
+	sid, err := unix.Getsid(0)
+	if err != nil {
+		return 0
+	}
+	return sid
+}
