@@ -16,6 +16,7 @@ type ancestor struct {
 	args   []string
 	parent *ancestor
 	zombie int // how often it was seen as a zombie that its parent had left
+	missed bool
 }
 
 // look takes in a reading of the tree, in which parents come before children.
@@ -42,6 +43,14 @@ func (l *lineage) look(procs []reap.Proc, commandLine func(pid int) []string) {
 		}
 		a.proc = p
 		now[p.PID] = a
+	}
+	// A zombie whose parent has just ended is a child of this process, and not in the
+	// reading any more: it is about to be reaped, and then asked for.
+	for pid, a := range l.alive {
+		if now[pid] == nil && a.zombie > 0 && !a.missed {
+			a.missed = true
+			now[pid] = a
+		}
 	}
 	l.alive, l.spare = now, l.alive
 	clear(l.spare)
