@@ -42,6 +42,11 @@ func TestImports(t *testing.T) {
 			"os/signal": "signals are taken by cmd/reaper",
 			"log":       "cmd/reaper logs",
 		},
+		"./pkg/reap/leaktest": {
+			"os/exec": "system calls of pkg/reap are enough",
+			"testing": "it registers flags in whatever imports it",
+			"log":     "it returns errors",
+		},
 		"./pkg/supervise": {
 			"go.uber.org/zap":         "it emits events, and cmd/reaper logs them",
 			"go.uber.org/zap/zapcore": "it emits events, and cmd/reaper logs them",

@@ -100,19 +100,23 @@ func still(p Proc) bool {
 	return err == nil && now.Same(p)
 }
 
-// readChild reads a child of this process. One that has exited is left out; it
-// is asked for by waitid, because a process whose first thread alone has ended is
-// shown as a zombie too. One that is hidden is at least a number.
+// readChild reads a child of this process. One that has exited is left out; see
+// askChild.
 func readChild(pid, self int) (p Proc, ok bool) {
+	p, child, exited := askChild(pid, self)
+	return p, child && !exited
+}
+
+// askChild reads what may be a child of this process. Whether it has exited is asked
+// for by waitid, because a process whose first thread alone has ended is shown as
+// a zombie too. One that is hidden is at least a number.
+func askChild(pid, self int) (p Proc, child, exited bool) {
 	p, err := ReadProc(pid)
-	child, exited := isChild(pid)
-	if !child || exited {
-		return Proc{}, false
-	}
+	child, exited = isChild(pid)
 	if err != nil || p.PPID != self {
 		p = Proc{PID: pid, PPID: self}
 	}
-	return p, true
+	return p, child, exited
 }
 
 // childrenOf reads the children of each thread of a process. threads is how many

@@ -53,6 +53,9 @@ func CommandLine(int) ([]string, error) { return nil, ErrUnsupported }
 // Descendants works on Linux alone.
 func Descendants() ([]Proc, error) { return nil, ErrUnsupported }
 
+// ExitedChildren works on Linux alone.
+func ExitedChildren() ([]Proc, error) { return nil, ErrUnsupported }
+
 // ChildPIDs works on Linux alone.
 func ChildPIDs() []int { return nil }
 
