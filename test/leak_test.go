@@ -37,7 +37,7 @@ func TestLeaksFail(t *testing.T) {
 			"",
 		},
 		{
-			"child of a leftover", "", `sh -c 'sleep 1000; :' & exit 0`, 86,
+			"child of a leftover", "", `sh -c 'sleep 1000; :' & while ! pgrep -P $! >/dev/null; do :; done`, 86,
 			[]string{
 				`2 processes left behind`, `(?m)^  pid \d+  sh -c "sleep 1000; :"$`,
 				`(?m)^    escape +child of \d+, the command's process group$`,

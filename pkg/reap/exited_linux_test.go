@@ -60,7 +60,7 @@ func TestExitedChildrenHeadless(t *testing.T) {
 	if procs, err := ExitedChildren(); err != nil || len(procs) != 0 {
 		t.Errorf("got %+v, %v", procs, err)
 	}
-	if _, err := KillDescendants(); err != nil {
+	if _, err := KillDescendants(numbered()); err != nil {
 		t.Error(err)
 	}
 	if err := cmd.Wait(); err == nil { // and it may be called beside others' waits

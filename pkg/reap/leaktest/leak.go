@@ -71,7 +71,7 @@ func (l Leak) String() string {
 		ancestors = append(ancestors, bare(name))
 	}
 	return fmt.Sprintf("%v (pid %d, age %v, state %c, ppid %d): %s, under %s",
-		l.Kind, l.PID, l.Age, state, l.PPID, l.shown(), strings.Join(ancestors, " > "))
+		l.Kind, l.PID, l.Age.Round(10*time.Millisecond), state, l.PPID, l.shown(), strings.Join(ancestors, " > "))
 }
 
 // command is what a pattern is matched with.
