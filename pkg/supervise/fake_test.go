@@ -197,10 +197,14 @@ type fakeKernel struct {
 	drainErr  error                   // what Drain fails with, once
 	lenient   bool                    // the command was taken away, and Run cannot know
 
-	tree     []reap.Proc  // the descendants, but for the command
-	noProc   bool         // /proc cannot be read
-	deaf     map[int]bool // who does not end by TERM
-	immortal map[int]bool // who does not end by KILL
+	tree     []reap.Proc    // the descendants, but for the command
+	hidden   map[int]bool   // who is left out of the next reading, as its parent has just died
+	grand    map[int]bool   // who is reaped by another parent
+	onTerm   map[int]func() // what else they do when they get TERM
+	looks    int            // how often the tree was read
+	noProc   bool           // /proc cannot be read
+	deaf     map[int]bool   // who does not end by TERM
+	immortal map[int]bool   // who does not end by KILL
 }
 
 type jobChange struct {
@@ -246,7 +250,7 @@ func (k *fakeKernel) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
 	k.zombies = nil
 	err := k.drainErr
 	k.drainErr = nil
-	return exits, err == nil && (k.command || k.others > 0), err
+	return exits, err == nil && (k.command || k.others+len(k.tree) > 0), err
 }
 
 func (k *fakeKernel) Signal(pid int, sig syscall.Signal) (bool, error) {
@@ -354,12 +358,14 @@ func (k *fakeKernel) StopGroup(sig syscall.Signal) error {
 func (k *fakeKernel) Descendants() ([]reap.Proc, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.looks++
 	if k.noProc {
 		return nil, reap.ErrNoProc
 	}
-	procs := slices.Clone(k.tree)
+	procs := slices.DeleteFunc(slices.Clone(k.tree), func(p reap.Proc) bool { return k.hidden[p.PID] })
+	k.hidden = nil
 	if k.command {
-		procs = append(procs, reap.Proc{PID: commandPID, State: 'S', Start: 1})
+		procs = slices.Insert(procs, 0, reap.Proc{PID: commandPID, PPID: os.Getpid(), State: 'S', Start: 1, Threads: 1})
 	}
 	return procs, nil
 }
@@ -379,7 +385,13 @@ func (k *fakeKernel) SignalDescendant(p reap.Proc, sigs ...syscall.Signal) (bool
 	defer k.mu.Unlock()
 	for _, sig := range sigs {
 		k.call("signal %d %s", p.PID, signalName(sig))
-		if sig == syscall.SIGTERM && !k.deaf[p.PID] {
+		if sig != syscall.SIGTERM {
+			continue
+		}
+		if do := k.onTerm[p.PID]; do != nil {
+			do()
+		}
+		if !k.deaf[p.PID] {
 			k.leave(p.PID, sig)
 		}
 	}
@@ -402,7 +414,9 @@ func (k *fakeKernel) KillDescendants([]reap.Proc) ([]reap.Proc, error) {
 // leave ends a descendant; k is locked.
 func (k *fakeKernel) leave(pid int, sig syscall.Signal) {
 	k.tree = slices.DeleteFunc(k.tree, func(p reap.Proc) bool { return p.PID == pid })
-	k.others--
+	if k.grand[pid] {
+		return
+	}
 	k.zombies = append(k.zombies, reap.Exit{PID: pid, Status: reap.SignalStatus(sig)})
 	k.stage.notify()
 }
@@ -411,4 +425,4 @@ func (k *fakeKernel) CommandLine(int) []string { return nil }
 
 func (k *fakeKernel) Describe(int) reap.Details { return reap.Details{} }
 
-func (k *fakeKernel) Uptime() time.Duration { return time.Since(k.stage.begin) }
+func (k *fakeKernel) Uptime() time.Duration { return time.Hour + time.Since(k.stage.begin) }

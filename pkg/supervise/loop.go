@@ -191,8 +191,10 @@ func (l *loop) tell(ev Event) {
 	}
 }
 
-// deadline tells the machine that a time has come that it waits for.
+// deadline tells the machine that a time has come that it waits for. The next one
+// may be the same, and is then to be waited for again.
 func (l *loop) deadline() {
+	l.alarm, l.armed = nil, time.Time{}
 	ev := event{kind: evDeadline}
 	if l.m.heldStop != 0 {
 		ev.terminal = l.Kernel.Terminal()

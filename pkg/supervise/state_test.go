@@ -409,6 +409,7 @@ func TestStep(t *testing.T) {
 		{limiting(draining, wait), reached(9 * sec), draining, 5 * sec, "LimitReached 9s; ask; LeftoversAsked 5s"},
 		{limiting(settling, wait), reached(9 * sec), draining, 5 * sec, "LimitReached 9s; ask; LeftoversAsked 5s"},
 		{limited(stopping, stop), reached(2 * sec), killing, 0, "KillTimeout 5s; send KILL"},
+		{limited(stopping, stop), exited, settling, 0, "CommandExited exit 3"}, // they have been asked
 	}
 
 	seen := make(map[string]bool)
@@ -435,6 +436,19 @@ func TestStep(t *testing.T) {
 				t.Errorf("no case for %s", name)
 			}
 		}
+	}
+}
+
+// The time limit gives no more time than a stop request before it has left.
+func TestStepLimitWhileStopping(t *testing.T) {
+	cfg := &Config{Leftovers: StopLeftovers, StopTimeout: 4 * time.Second, TimeLimit: 9 * time.Second}
+	m := machineIn(stopping, cfg)
+	m.limit = epoch().Add(3 * time.Second)
+	for _, ev := range []event{reached(3 * time.Second), {kind: evExited, now: epoch().Add(3 * time.Second)}, reached(3 * time.Second)} {
+		m, _ = m.step(ev)
+	}
+	if want := epoch().Add(4 * time.Second); m.state != draining || !m.deadline.Equal(want) {
+		t.Errorf("%s until %v, want draining until %v", stateName(m.state), m.deadline, want)
 	}
 }
 

@@ -5,18 +5,25 @@ import (
 	"reflect"
 	"slices"
 	"syscall"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
 )
 
 // witness keeps what the rules need to know of the past.
 type witness struct {
 	cfg                     *Config
 	started, ended, aborted int
+
+	status  *reap.Status // of the command, when it has ended
+	urged   bool         // asked to stop, or out of time
+	hastens bool         // a second request
 }
 
 // check holds one step against the rules.
 func (w *witness) check(m machine, ev event, next machine, acts []action) error {
 	for _, rule := range []func(machine, event, machine, []action) error{
-		w.pure, w.transitions, w.deadlines, w.stopRequests, w.actions, w.events,
+		w.pure, w.transitions, w.deadlines, w.stopRequests, w.actions, w.events, w.leftovers, w.outcome,
 	} {
 		if err := rule(m, ev, next, acts); err != nil {
 			return err
@@ -53,17 +60,25 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	case starting:
 		to = []state{up, done}
 	case up:
-		to = []state{delaying, stopping, done}
+		to = []state{delaying, stopping, done, settling}
 	case delaying:
-		to = []state{stopping, done}
+		to = []state{stopping, done, settling}
 	case stopping:
-		to = []state{killing, done}
+		to = []state{killing, done, settling}
 	case killing:
+		to = []state{done, settling}
+	case settling:
+		to = []state{draining, sweeping, done}
+	case draining:
+		to = []state{sweeping, done}
+	case sweeping:
 		to = []state{done}
-	case settling, draining, sweeping: // only with leftovers
 	case done:
 	}
-	alive := next.state != down && next.state != starting && next.state != done
+	if next.state == settling && !w.cfg.FindLeftovers && w.cfg.Leftovers == KeepLeftovers {
+		return fmt.Errorf("settling, and leftovers are of no interest")
+	}
+	alive := next.state == up || next.state == delaying || next.state == stopping || next.state == killing
 	if (next.pid != 0) != alive {
 		return fmt.Errorf("pid %d in state %s", next.pid, stateName(next.state))
 	}
@@ -82,16 +97,23 @@ func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error
 			return fmt.Errorf("delaying without a deadline")
 		}
 	case stopping:
-		if armed != (w.cfg.StopTimeout > 0) {
+		if armed != (w.cfg.StopTimeout > 0 || !next.until.IsZero()) {
 			return fmt.Errorf("stopping, deadline armed: %v, timeout %v", armed, w.cfg.StopTimeout)
 		}
-	case settling, draining, sweeping: // only with leftovers
+	case settling, sweeping:
+		if !armed {
+			return fmt.Errorf("no deadline in state %s", stateName(next.state))
+		}
+	case draining:
+		if !armed && w.cfg.Leftovers != WaitForLeftovers {
+			return fmt.Errorf("draining for ever")
+		}
 	case down, starting, up, killing, done:
 		if armed {
 			return fmt.Errorf("a deadline in state %s", stateName(next.state))
 		}
 	}
-	if armed && !next.deadline.Equal(m.deadline) && !next.deadline.After(ev.now) {
+	if armed && !next.deadline.Equal(m.deadline) && next.deadline.Before(ev.now) && !next.deadline.Equal(m.until) {
 		return fmt.Errorf("deadline armed in the past: %v at %v", next.deadline, ev.now)
 	}
 	return nil
@@ -149,8 +171,8 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 			if !told || !tty.Present || tty.Foreground != m.pid {
 				wrong = "the command does not have it"
 			}
-		case actFind, actAsk, actSweep: // only with leftovers
-			wrong = "there are no leftovers"
+		case actFind, actAsk, actSweep:
+			continue // see leftovers
 		case actContinueOwn:
 			if ev.kind != evSignal || !tty.Present || tty.Orphaned {
 				wrong = "nothing has stopped it"
@@ -163,7 +185,7 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 				wrong = "there is more to do after it, which would come too late"
 			}
 		}
-		if next.pid == 0 {
+		if next.pid == 0 && (a.kind != actSuspend || next.state != settling && next.state != draining && next.state != sweeping) {
 			wrong = "there is no command"
 		}
 		if wrong != "" {
@@ -205,6 +227,90 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 	}
 	if w.started > 1 || w.ended > w.started || w.aborted > 1-w.started {
 		return fmt.Errorf("started %d, ended %d, aborted %d times", w.started, w.ended, w.aborted)
+	}
+	return nil
+}
+
+// leftovers: who is to be kept is left alone; nobody is killed before the time, or
+// without being asked, but for a reason; and what has begun to kill goes on.
+func (w *witness) leftovers(m machine, ev event, next machine, acts []action) error {
+	if ev.kind == evSignal || ev.kind == evCancelled {
+		sig := ev.sig
+		if to, ok := w.cfg.Rewrite[sig]; ok && ev.kind == evSignal {
+			sig = to
+		}
+		if isStop(sig) || ev.kind == evCancelled {
+			ladder := m.state != up && m.state != delaying // where a second one hastens
+			w.hastens = w.hastens || ladder && w.urged && sig != syscall.SIGQUIT
+			w.urged = w.urged || m.state != down && m.state != starting
+		}
+	}
+	limit := !m.limit.IsZero() && !ev.now.Before(m.limit) && ev.kind == evDeadline
+	w.urged = w.urged || limit
+	late := ev.kind == evDeadline && !m.deadline.IsZero() && !ev.now.Before(m.deadline)
+	for _, a := range acts {
+		asks, kills := a.kind == actAsk, a.kind == actSweep
+		policy := w.cfg.Leftovers
+		switch {
+		case (asks || kills) && policy == KeepLeftovers:
+			return fmt.Errorf("%s, and leftovers are to be kept", describe(acts, 0))
+		case asks && policy == KillLeftovers:
+			return fmt.Errorf("asks, and leftovers are to be killed")
+		case (asks || kills) && policy == WaitForLeftovers && !w.urged:
+			return fmt.Errorf("%s, and leftovers are to be waited for", describe(acts, 0))
+		case asks && m.hurry:
+			return fmt.Errorf("asks in spite of the haste")
+		case kills && next.state != sweeping:
+			return fmt.Errorf("kills in state %s", stateName(next.state))
+		case kills && m.state != sweeping && !late && !w.hastens && !m.hurry && policy != KillLeftovers:
+			return fmt.Errorf("kills before the time")
+		case kills && m.state == settling && policy == StopLeftovers && !w.hastens && !m.hurry:
+			return fmt.Errorf("kills who has not been asked")
+		}
+	}
+	if m.state == sweeping && next.state != sweeping && ev.kind != evEmpty && !late {
+		return fmt.Errorf("a sweep was cut short")
+	}
+	return nil
+}
+
+// outcome: what is known of the command stays as it is.
+func (w *witness) outcome(m machine, ev event, next machine, _ []action) error {
+	if ev.kind == evExited && m.pid != 0 {
+		status := ev.status
+		w.status = &status
+	}
+	if w.status != nil && next.result.Status != *w.status {
+		return fmt.Errorf("the status %v became %v", *w.status, next.result.Status)
+	}
+	if next.result.TimedOut != m.result.TimedOut && (m.pid == 0 || ev.kind != evDeadline) {
+		return fmt.Errorf("timed out by %s, with pid %d", eventName(ev.kind), m.pid)
+	}
+	return nil
+}
+
+// ends: once the command is gone the deadlines alone lead to the end, unless others
+// are to be waited for.
+func (w *witness) ends(m machine, now time.Time) error {
+	if m.state != settling && m.state != draining && m.state != sweeping {
+		return nil
+	}
+	for range 4 {
+		if m.state == done {
+			return nil
+		}
+		next := m.wakeAt()
+		if next.IsZero() {
+			break
+		}
+		if next.Before(now) {
+			next = now
+		}
+		now = next
+		m, _ = m.step(event{kind: evDeadline, now: now})
+	}
+	if m.state != done && (m.state != draining || w.cfg.Leftovers != WaitForLeftovers || !m.deadline.IsZero()) {
+		return fmt.Errorf("it would never end, from state %s", stateName(m.state))
 	}
 	return nil
 }
