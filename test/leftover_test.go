@@ -78,6 +78,21 @@ func plant(t *testing.T, at place, n int, options ...string) (s *session, stay *
 	return s, stay
 }
 
+// breed waits until all three of the breeders have got TERM, and returns who has got
+// it by then, and how often. The last of them was found by the third look at the tree:
+// whoever is sent a second TERM by the next looks has got that too.
+func breed(s *session) map[string]int {
+	s.t.Helper()
+	terms := make(map[string]int)
+	for bred := 0; bred < 3; {
+		pid, kind, _ := strings.Cut(s.expect("term "), " ")
+		if terms[pid]++; kind == "breeder" {
+			bred++
+		}
+	}
+	return terms
+}
+
 // A thousand of all kinds are gone when reaper is: each that listens has got one
 // TERM and no more, the deaf are killed, and the code is the command's own (pitfalls
 // 30, 42, 59, 60).
@@ -91,15 +106,7 @@ func TestThousandLeftovers(t *testing.T) {
 		s, stay := plant(t, at, n, "--grace", grace.String(), "-q")
 		s.stdin.Close()
 		begin := time.Now()
-		// The last of the breeders was found by the third look at the tree: whoever
-		// is sent a second TERM by the next looks has got it by then.
-		terms := make(map[string]int)
-		for bred := 0; bred < 3; {
-			pid, kind, _ := strings.Cut(s.expect("term "), " ")
-			if terms[pid]++; kind == "breeder" {
-				bred++
-			}
-		}
+		terms := breed(s)
 		stay.Close()
 		s.wantCode(7)
 		if took := time.Since(begin); took > grace+time.Second {
@@ -126,13 +133,7 @@ func TestLeftoversOfGroup(t *testing.T) {
 	inEach(t, realPlaces, func(t *testing.T, at place) {
 		s, stay := plant(t, at, 20, "--group", "--grace", "1", "-q")
 		s.signal(unix.SIGTERM)
-		terms := make(map[string]int)
-		for bred := 0; bred < 3; {
-			pid, kind, _ := strings.Cut(s.expect("term "), " ")
-			if terms[pid]++; kind == "breeder" {
-				bred++
-			}
-		}
+		breed(s)
 		stay.Close()
 		s.wantCode(143)
 		if all := strings.Count(s.stdout.String(), "term "); all != 20-1+3 {
