@@ -87,8 +87,7 @@ func excused(o *options, l *supervise.Leftover) bool {
 	return o.leakOK.match(line)
 }
 
-// parentOf is who started a leftover, as far as is known: the first word of a
-// command line may be any text.
+// parentOf is who started a leftover, as far as is known.
 func parentOf(l *supervise.Leftover) (supervise.Ancestor, bool) {
 	if len(l.Ancestors) == 0 {
 		return supervise.Ancestor{}, false

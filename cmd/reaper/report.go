@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -117,9 +116,8 @@ func (out *outcome) report(o *options, code int) []byte {
 
 // how is the word for the way in which it ended.
 func (out *outcome) how() string {
-	var failed *reap.StartError
 	switch {
-	case errors.As(out.err, &failed), out.err != nil:
+	case out.err != nil:
 		return "not started"
 	case out.result.Aborted != 0:
 		return "aborted"
