@@ -18,6 +18,10 @@ const (
 	sweepShare, sweepSoonest, sweepLatest = 1, 2 * time.Millisecond, 250 * time.Millisecond
 )
 
+// mostUnreaped is how many zombies are remembered that the command's tree has left
+// to reaper: a long run could leave any number.
+const mostUnreaped = 1000
+
 // poller is the channel that fires when the tree is to be looked at, nil when it
 // is not.
 func (l *loop) poller() <-chan time.Time {
@@ -184,7 +188,7 @@ func (l *loop) reaped(exit reap.Exit) {
 		l.writeOff(r, time.Now())
 		return
 	}
-	if a := l.lineage.unreaped(exit.PID); a != nil {
+	if a := l.lineage.unreaped(exit.PID); a != nil && len(l.table.list) < mostUnreaped {
 		r := &record{Leftover: Leftover{Proc: a.proc, Found: time.Now(), Ancestors: l.lineage.of(a.proc)}}
 		r.Fate, r.Status, r.Reaped, r.Details.Args = FateUnreaped, exit.Status, true, a.args
 		r.over = true
