@@ -223,6 +223,9 @@ func await(t *testing.T, want ...string) (leaks []Leak) {
 		leaks = found(t)
 		return slices.Equal(kinds(leaks), want)
 	})
+	// Where an exec came between, that look has the arguments of after and the name
+	// of before.
+	leaks = found(t)
 	return leaks
 }
 
