@@ -32,6 +32,15 @@ func SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error) {
 	return kill(-pgid, sig)
 }
 
+// StopSelf stops the calling process, by SIGSTOP, until it is continued. It has no
+// effect on PID 1.
+func StopSelf() error {
+	if err := unix.Kill(os.Getpid(), unix.SIGSTOP); err != nil {
+		return fmt.Errorf("stop own process: %w", err)
+	}
+	return nil
+}
+
 // isPID tells what can be a pid. To kill(2) and wait4(2) 0 is the caller's own
 // group and -1 everybody; and the kernel looks at the lower 32 bits alone, in
 // which a number that is too large may be one of these.

@@ -14,15 +14,34 @@ type Command struct {
 	// go.dev/issue/46279): default actions but for what Go leaves ignored, the
 	// mask of the calling thread, and the soft RLIMIT_NOFILE as it was.
 	Inherited *Inheritance
+	// Group is where the process belongs.
+	Group Group
 	// Terminal, if not nil, is handed to the process: its group becomes the
 	// foreground group before it runs its first instruction. Failing that is
-	// no error.
+	// no error. It is for OwnGroup alone.
 	Terminal *Terminal
+	// ListenPID sets the variable LISTEN_PID to the pid of the process, where it
+	// has that of the caller: so a service manager tells for whom the sockets are
+	// that it passes (sd_listen_fds(3)). It needs Inherited.
+	ListenPID bool
 	// ParentDeath, if not 0, is what the process gets when the thread that
 	// started it ends (PR_SET_PDEATHSIG): so it must be a thread that lives as
 	// long as the program, see [runtime.LockOSThread].
 	ParentDeath syscall.Signal
 }
+
+// Group is the process group and the session that a process starts in.
+type Group uint8
+
+const (
+	// OwnGroup is a process group of its own, in the session of the caller.
+	OwnGroup Group = iota
+	// CallersGroup is that of the caller.
+	CallersGroup
+	// OwnSession is a session of its own. A terminal on descriptor 0 becomes its
+	// controlling terminal, unless it is another session's, or Inherited is nil.
+	OwnSession
+)
 
 // Inheritance is what a process got from the program that executed it, and what
 // the Go runtime has changed before main runs. Handed to [Start], the command

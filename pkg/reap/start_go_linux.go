@@ -9,12 +9,15 @@ import (
 
 // spawnByGo starts the file with what the standard library has: on machines
 // for which there is no vfork in assembly here, and where it is not known what
-// the caller inherited. Go's own rules for signals and limits apply.
+// the caller inherited. Go's own rules for signals and limits apply. A new session
+// gets no terminal: SysProcAttr.Setctty would take that of another session.
 func spawnByGo(c *Command, file string, args []string) (pid int, err error) {
 	attr := &syscall.ProcAttr{
 		Env:   c.Env,
 		Files: []uintptr{0, 1, 2}, // those from 3 are passed on in any case
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: c.ParentDeath},
+		Sys: &syscall.SysProcAttr{
+			Setpgid: c.Group == OwnGroup, Setsid: c.Group == OwnSession, Pdeathsig: c.ParentDeath,
+		},
 	}
 	if c.Terminal != nil {
 		attr.Sys.Foreground = true

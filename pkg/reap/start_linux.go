@@ -15,8 +15,7 @@ const defaultPath = "/bin:/usr/bin"
 // shell runs what has no format that the kernel knows, as execvp does.
 const shell = "/bin/sh"
 
-// Start starts the command in a process group of its own and returns its pid.
-// It returns after the program has been executed, so a signal sent to the pid
+// Start starts the command and returns its pid. It returns after the program has been executed, so a signal sent to the pid
 // meets the program and never a copy of the caller. While the kernel loads the
 // program the calling thread waits, and cannot be interrupted.
 //

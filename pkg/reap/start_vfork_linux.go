@@ -5,6 +5,7 @@ package reap
 import (
 	"os"
 	"runtime"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,11 @@ const (
 	needEqual        // exactly args[4]
 )
 
+// writeNumber, in the place of a number of a system call, writes a text backwards:
+// the number at args[0] in decimal to before args[1], and in front of it the args[3]
+// bytes that end at args[2]. Where the text begins is stored at args[4].
+const writeNumber = ^uintptr(0)
+
 const notMade = 1 << 32 // no system call here returns that
 
 // vfork makes a child that shares the memory of the caller, and suspends the
@@ -57,9 +63,11 @@ const (
 // one piece: its fields are handed to the kernel as numbers, which keep nothing
 // alive and follow no stack that moves.
 type script struct {
-	calls  [NumSignals + 8]call
+	calls  [NumSignals + 10]call
 	n      int
+	listen [len(listenPID) + 20]byte // the variable that the child writes, and a 0
 	image  *image
+	prefix []byte       // listenPID, for the child
 	act    [2]sigaction // to default, to ignore
 	mask   SignalSet
 	nofile Limit
@@ -93,7 +101,7 @@ func spawnExact(c *Command, file string, img *image) (pid int, err error) {
 		// Is the parent that it was set for still there? (prctl(2))
 		s.add(needEqual, unix.SYS_GETPPID, 0, 0, 0, 0, uintptr(os.Getpid()))
 	}
-	group := s.add(needSuccess, unix.SYS_SETPGID, 0, 0)
+	group := s.addGroup(c.Group)
 	// Every action is set, the default ones too: execve would reset a handler,
 	// but between the mask below and execve no signal may run one of Go's here.
 	for sig := unix.Signal(1); sig <= NumSignals; sig++ {
@@ -115,6 +123,9 @@ func spawnExact(c *Command, file string, img *image) (pid int, err error) {
 		// reads an int, and both machines are little-endian.
 		s.add(needNothing, unix.SYS_IOCTL, uintptr(c.Terminal.fd), unix.TIOCSPGRP, uintptr(unsafe.Pointer(&self.result)))
 	}
+	if c.ListenPID {
+		s.addListenPID(self)
+	}
 	// The mask comes last: a stop signal that was waiting takes effect as this
 	// returns, and would hold the caller until somebody continues the child.
 	mask := s.add(needSuccess, unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&s.mask)), 0, unsafe.Sizeof(s.mask))
@@ -128,7 +139,7 @@ func spawnExact(c *Command, file string, img *image) (pid int, err error) {
 	for _, step := range []struct {
 		*call
 		op string
-	}{{group, "make process group for"}, {mask, "set signal mask for"}, {exec, "exec"}} {
+	}{{group, "set process group of"}, {mask, "set signal mask for"}, {exec, "exec"}} {
 		if step.result < 0 {
 			reapFailed(pid)
 			return 0, &StartError{Op: step.op, Path: file, Err: unix.Errno(-step.result)}
@@ -136,6 +147,39 @@ func spawnExact(c *Command, file string, img *image) (pid int, err error) {
 	}
 	// Killed before execve is started and killed: wait tells it.
 	return pid, nil
+}
+
+// addGroup puts the child where it belongs.
+func (s *script) addGroup(g Group) *call {
+	switch g {
+	case OwnSession:
+		made := s.add(needSuccess, unix.SYS_SETSID)
+		s.add(needNothing, unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0)
+		return made
+	case CallersGroup:
+		return s.add(needSuccess, unix.SYS_GETPGID, 0)
+	case OwnGroup:
+	}
+	return s.add(needSuccess, unix.SYS_SETPGID, 0, 0)
+}
+
+const listenPID = "LISTEN_PID="
+
+// addListenPID has the child write its pid, which nobody knows before, into its
+// environment.
+func (s *script) addListenPID(self *call) {
+	prefix := []byte(listenPID)
+	own := listenPID + strconv.Itoa(os.Getpid())
+	for i, entry := range s.image.envv {
+		if entry != nil && unix.BytePtrToString(entry) == own {
+			s.prefix = prefix
+			s.add(needNothing, writeNumber, uintptr(unsafe.Pointer(&self.result)),
+				uintptr(unsafe.Pointer(&s.listen[len(s.listen)-1])),
+				uintptr(unsafe.Pointer(&prefix[0]))+uintptr(len(prefix)), uintptr(len(prefix)),
+				uintptr(unsafe.Pointer(&s.image.envv[i])))
+			return // getenv(3) sees the first
+		}
+	}
 }
 
 // run makes the child while every signal is blocked on this thread: a handler

@@ -5,6 +5,7 @@ package reap
 import (
 	"math"
 	"os"
+	"strconv"
 	"testing"
 	"unsafe"
 
@@ -98,6 +99,31 @@ func TestVfork(t *testing.T) {
 			t.Errorf("got %x, want %x", *mask, want)
 		}
 	})
+	t.Run("writes a number", func(t *testing.T) {
+		type memory struct {
+			number int
+			prefix [4]byte
+			text   [25]byte
+			at     uintptr
+		}
+		for _, number := range []int{0, 9, 10, 4194304, 1<<63 - 1} {
+			m := (*memory)(shared(t, int(unsafe.Sizeof(memory{}))))
+			m.number, m.prefix = number, [4]byte{'P', 'I', 'D', '='}
+			end := uintptr(unsafe.Pointer(&m.text[len(m.text)-1]))
+			s := sharedScript(t)
+			s.add(needNothing, writeNumber, uintptr(unsafe.Pointer(&m.number)), end,
+				uintptr(unsafe.Pointer(&m.prefix))+4, 4, uintptr(unsafe.Pointer(&m.at)))
+			after := s.add(needSuccess, unix.SYS_GETPID)
+			pid := play(t, s)
+			want := "PID=" + strconv.Itoa(number)
+			if begin := len(m.text) - 1 - int(end-m.at); begin < 0 || string(m.text[begin:]) != want+"\x00" {
+				t.Errorf("%q, from %d, want %q", m.text, begin, want)
+			}
+			if after.result != pid {
+				t.Errorf("%+v", s.calls[:s.n])
+			}
+		}
+	})
 	t.Run("makes no call", func(t *testing.T) {
 		play(t, sharedScript(t))
 	})
@@ -122,7 +148,8 @@ func TestScriptHasRoom(t *testing.T) {
 		return
 	}
 	pid, err := Start(Command{
-		Args: []string{"true"}, Env: environment(), ParentDeath: unix.SIGKILL, Terminal: &Terminal{500},
+		Args: []string{"true"}, Env: append(environment(), "LISTEN_PID="+strconv.Itoa(os.Getpid())), ParentDeath: unix.SIGKILL,
+		Terminal: &Terminal{500}, Group: OwnSession, ListenPID: true,
 		Inherited: &Inheritance{Blocked: math.MaxUint64, Ignored: math.MaxUint64, NoFile: Limit{100, 100}},
 	})
 	if err != nil {

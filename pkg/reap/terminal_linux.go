@@ -68,6 +68,27 @@ func (t *Terminal) SetForeground(pgid int) error {
 	return nil
 }
 
+// LeaveTerminal gives up the controlling terminal, if it is on descriptor 0
+// (TIOCNOTTY): the leader of a session can start another session that gets it. ok is
+// false if it was not given up.
+//
+// From the leader the kernel takes it for a hang-up, and sends SIGHUP and SIGCONT to
+// the foreground group (tty_ioctl(4)). The caller gets neither.
+func LeaveTerminal() (ok bool) {
+	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGCONT} {
+		var before sigactionRaw
+		if err := rtSigaction(sig, &sigactionRaw{action: sigIgnored}, &before); err != nil {
+			continue
+		}
+		defer func() {
+			// One that waits, as a thread has it blocked, is dropped by this.
+			_ = rtSigaction(sig, &sigactionRaw{action: sigIgnored}, nil)
+			_ = rtSigaction(sig, &before, nil)
+		}()
+	}
+	return unix.IoctlSetInt(0, unix.TIOCNOTTY, 0) == nil
+}
+
 // withBlocked calls f while sig is blocked on the calling thread.
 func withBlocked(sig syscall.Signal, f func() error) error {
 	runtime.LockOSThread()

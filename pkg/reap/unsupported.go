@@ -32,6 +32,15 @@ func Reap(int) (exit Exit, ok bool) { return Exit{}, false }
 // Peek works on Linux alone.
 func Peek() (pid int, ok bool) { return 0, false }
 
+// Exited works on Linux alone.
+func Exited(int) (exited, child bool) { return false, false }
+
+// StopSelf works on Linux alone.
+func StopSelf() error { return ErrUnsupported }
+
+// LeaveTerminal works on Linux alone.
+func LeaveTerminal() (ok bool) { return false }
+
 // JobChange works on Linux alone.
 func JobChange(int) (JobState, syscall.Signal) { return JobUnchanged, 0 }
 

@@ -27,6 +27,8 @@ next:
 	TESTQ	R13, R13
 	JEQ	fail
 	MOVQ	0(R12), AX
+	CMPQ	AX, $-1
+	JEQ	number
 	MOVQ	8(R12), DI
 	MOVQ	16(R12), SI
 	MOVQ	24(R12), DX
@@ -48,6 +50,36 @@ made:
 	ADDQ	$64, R12
 	DECQ	R13
 	JMP	next
+
+// See writeNumber.
+number:
+	MOVQ	8(R12), SI
+	MOVQ	(SI), AX
+	MOVQ	16(R12), DI
+	MOVQ	$10, R8
+digit:
+	XORL	DX, DX
+	DIVQ	R8
+	ADDQ	$'0', DX
+	DECQ	DI
+	MOVB	DX, (DI)
+	TESTQ	AX, AX
+	JNE	digit
+	MOVQ	24(R12), SI
+	MOVQ	32(R12), CX
+prefix:
+	TESTQ	CX, CX
+	JEQ	written
+	DECQ	SI
+	DECQ	DI
+	MOVB	(SI), DX
+	MOVB	DX, (DI)
+	DECQ	CX
+	JMP	prefix
+written:
+	MOVQ	40(R12), SI
+	MOVQ	DI, (SI)
+	JMP	made
 
 fail:
 	MOVL	$127, DI

@@ -25,6 +25,8 @@ TEXT ·vfork(SB),NOSPLIT,$0-24
 next:
 	CBZ	R20, fail
 	MOVD	0(R19), R8
+	CMN	$1, R8
+	BEQ	number
 	MOVD	8(R19), R0
 	MOVD	16(R19), R1
 	MOVD	24(R19), R2
@@ -46,6 +48,35 @@ made:
 	ADD	$64, R19
 	SUB	$1, R20
 	B	next
+
+// See writeNumber.
+number:
+	MOVD	8(R19), R1
+	MOVD	(R1), R0
+	MOVD	16(R19), R2
+	MOVD	$10, R3
+digit:
+	UDIV	R3, R0, R4
+	MSUB	R3, R0, R4, R5 // R0 - R4*R3
+	ADD	$'0', R5
+	SUB	$1, R2
+	MOVB	R5, (R2)
+	MOVD	R4, R0
+	CBNZ	R0, digit
+	MOVD	24(R19), R1
+	MOVD	32(R19), R3
+prefix:
+	CBZ	R3, written
+	SUB	$1, R1
+	SUB	$1, R2
+	MOVBU	(R1), R5
+	MOVB	R5, (R2)
+	SUB	$1, R3
+	B	prefix
+written:
+	MOVD	40(R19), R1
+	MOVD	R2, (R1)
+	B	made
 
 fail:
 	MOVD	$127, R0

@@ -122,6 +122,16 @@ func isChild(pid int) (child, exited bool) {
 	return errno == 0, errno == 0 && info.pid != 0
 }
 
+// Exited reports whether the child pid has exited and has not been reaped; child,
+// whether there is such a child at all.
+func Exited(pid int) (exited, child bool) {
+	if !isPID(pid) {
+		return false, false
+	}
+	child, exited = isChild(pid)
+	return exited, child
+}
+
 // Peek tells which child has exited without reaping it, so that its pid stays
 // taken and /proc still has its name. It is the same child each time until that
 // one is reaped: to see them all, reap between the calls. ok is false if none

@@ -407,3 +407,26 @@ func TestSiginfoLayout(t *testing.T) {
 	}
 	awaitReap(t, pid)
 }
+
+// A child that has exited is told apart from one that runs and from what is none,
+// and stays to be reaped.
+func TestExited(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	pid := mustStart(t, "sleep", "1000")
+	if exited, child := Exited(pid); exited || !child {
+		t.Errorf("it runs: %v, %v", exited, child)
+	}
+	mustSignal(t, pid, unix.SIGKILL)
+	eventually(t, "it has exited", func() bool { exited, _ := Exited(pid); return exited })
+	if exited, child := Exited(pid); !exited || !child {
+		t.Errorf("it has exited: %v, %v", exited, child)
+	}
+	awaitReap(t, pid)
+	for _, pid := range []int{pid, 1, 0, -1, math.MaxInt32 + 1} {
+		if exited, child := Exited(pid); exited || child {
+			t.Errorf("%d: %v, %v", pid, exited, child)
+		}
+	}
+}

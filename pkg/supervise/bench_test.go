@@ -14,7 +14,7 @@ type orphanage struct {
 	orphans []reap.Exit
 }
 
-func (o *orphanage) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
+func (o *orphanage) Drain(exits []reap.Exit, _ int) ([]reap.Exit, bool, error) {
 	return append(exits, o.orphans...), true, nil
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/reaper-init/reaper/pkg/reap"
 )
 
-// Config tells what to run and how. Only Args must be set.
+// Config tells what to run and how. Only Args must be set, or NoCommand.
 type Config struct {
 	// Args is the command: what is executed, looked up as execvp(3) does, and
 	// its arguments.
@@ -22,8 +22,19 @@ type Config struct {
 	// [reap.Command].
 	Inherited *reap.Inheritance
 
+	// Placement is the process group and session of the command.
+	Placement reap.Group
+	// ListenPID corrects LISTEN_PID in Env; see [reap.Command].
+	ListenPID bool
+	// NoCommand runs nothing: orphans are adopted and reaped until SIGTERM or SIGINT
+	// comes. Args, and what concerns the command, are not used.
+	NoCommand bool
+
 	// Group sends what is forwarded to the command's process group.
 	Group bool
+	// ForwardOnly has no signal ask for a stop as long as the command runs: each is
+	// forwarded, and nothing follows from it.
+	ForwardOnly bool
 	// Rewrite replaces a signal as it comes; 0 drops it. What comes out is what
 	// counts from there on: a signal that becomes TERM is a stop request.
 	Rewrite map[syscall.Signal]syscall.Signal
@@ -35,6 +46,12 @@ type Config struct {
 	// StopTimeout is how long the command may take to end after the stop signal
 	// before it is killed; 0 is for ever.
 	StopTimeout time.Duration
+	// EndSignal is sent to the command's process group when the command has ended,
+	// before it is reaped. 0 is none.
+	EndSignal syscall.Signal
+	// StopSelf are the signals that, as they come, stop this process too, once they
+	// have been forwarded. If there are any, it is not stopped when the command is.
+	StopSelf reap.SignalSet
 	// ChildParentDeath is what the command gets when the thread that calls Run
 	// ends: lock the goroutine to it (reap.Command.ParentDeath).
 	ChildParentDeath syscall.Signal
@@ -96,6 +113,7 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf(field+": "+format, args...))
 	}
 	switch {
+	case c.NoCommand:
 	case len(c.Args) == 0:
 		bad("Args", "no command")
 	case c.Args[0] == "":
@@ -116,6 +134,7 @@ func (c *Config) Validate() error {
 		}
 	}
 	signal("StopSignal", c.StopSignal)
+	signal("EndSignal", c.EndSignal)
 	signal("ChildParentDeath", c.ChildParentDeath)
 	duration := func(field string, d time.Duration) {
 		if d < 0 {
@@ -127,6 +146,9 @@ func (c *Config) Validate() error {
 	duration("Grace", c.Grace)
 	duration("Settle", c.Settle)
 	duration("TimeLimit", c.TimeLimit)
+	if c.Placement > reap.OwnSession {
+		bad("Placement", "no group %d", c.Placement)
+	}
 	if c.Leftovers > KillLeftovers {
 		bad("Leftovers", "no policy %d", c.Leftovers)
 	}

@@ -73,6 +73,8 @@ func stateName(s state) string {
 		return "down"
 	case starting:
 		return "starting"
+	case pausing:
+		return "pausing"
 	case up:
 		return "up"
 	case delaying:
@@ -113,6 +115,8 @@ func eventName(k eventKind) string {
 		return "continued"
 	case evResumed:
 		return "resumed"
+	case evEnded:
+		return "ended"
 	case evExited:
 		return "exited"
 	case evLost:
@@ -139,6 +143,8 @@ func actionName(k actionKind) string {
 		return "suspend"
 	case actContinueOwn:
 		return "continue own"
+	case actStopSelf:
+		return "stop self"
 	case actFind:
 		return "find"
 	case actAsk:

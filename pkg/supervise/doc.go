@@ -22,6 +22,10 @@
 //	                     v        v                        v
 //	                    Done <── the command exited ──  Killing
 //
+// Where there is no command, begin leads to Pausing, and TERM or INT from there on
+// as the exit of a command does. With ForwardOnly no signal is a stop request before
+// the command has ended.
+//
 // From every state but Down and Starting the exit of the command leads to Done, if
 // leftovers are of no interest; else to these, and from each of them to Done as
 // soon as nobody is left:

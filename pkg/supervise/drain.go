@@ -124,7 +124,7 @@ func (m machine) overLimit(now time.Time) (machine, []action) {
 		}
 		m, more := m.ask(now)
 		return m, append(acts, more...)
-	case down, starting, killing, sweeping, done:
+	case down, starting, pausing, killing, sweeping, done:
 		return m, nil // there is no limit, or it changes nothing any more
 	}
 	m.result.TimedOut = true
@@ -144,7 +144,7 @@ func (m machine) empty() (machine, []action) {
 	switch m.state {
 	case settling, draining, sweeping:
 		m.state, m.deadline, m.limit = done, time.Time{}, time.Time{}
-	case down, starting, up, delaying, stopping, killing, done:
+	case down, starting, pausing, up, delaying, stopping, killing, done:
 		// there is a command, or was none
 	}
 	return m, nil

@@ -189,6 +189,7 @@ type fakeKernel struct {
 	tty       Terminal
 	startErr  error
 	atStart   func()                  // while the command is being executed
+	atExited  func()                  // just after it was asked who has exited
 	atSuspend func()                  // while this process is stopped
 	ends      map[syscall.Signal]bool // the signals that end the command
 	refused   error                   // what sending to the command fails with
@@ -237,10 +238,16 @@ func (k *fakeKernel) Start(c *Config) (int, error) {
 	return commandPID, nil
 }
 
-func (k *fakeKernel) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
+func (k *fakeKernel) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.ask("drain")
+	at := slices.IndexFunc(k.zombies, func(e reap.Exit) bool { return e.PID == held })
+	if at >= 0 {
+		exits = append(exits, k.zombies[:at]...)
+		k.zombies = k.zombies[at:]
+		return exits, true, nil
+	}
 	for _, exit := range k.zombies {
 		if exit.PID == commandPID {
 			k.command = false
@@ -251,6 +258,23 @@ func (k *fakeKernel) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
 	err := k.drainErr
 	k.drainErr = nil
 	return exits, err == nil && (k.command || k.others+len(k.tree) > 0), err
+}
+
+func (k *fakeKernel) Exited(pid int) (exited, child bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	exited = slices.ContainsFunc(k.zombies, func(e reap.Exit) bool { return e.PID == pid })
+	if k.atExited != nil {
+		k.atExited()
+	}
+	return exited, exited || k.command
+}
+
+func (k *fakeKernel) StopSelf() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("stop self")
+	return nil
 }
 
 func (k *fakeKernel) Signal(pid int, sig syscall.Signal) (bool, error) {

@@ -18,13 +18,20 @@ func (m machine) signalled(ev event) (machine, []action) {
 		return m.lend()
 	}
 	ev.from = ev.sig
-	if to, ok := m.cfg.Rewrite[ev.sig]; ok {
-		if to == 0 {
-			return m, tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.from})
-		}
+	to, rewritten := m.cfg.Rewrite[ev.sig]
+	if rewritten {
 		ev.sig = to
 	}
-	return m.route(ev)
+	var acts []action
+	if ev.sig == 0 {
+		acts = tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.from})
+	} else {
+		m, acts = m.route(ev)
+	}
+	if m.pid != 0 && m.cfg.StopSelf.Has(ev.from) {
+		acts = append(acts, action{kind: actStopSelf})
+	}
+	return m, acts
 }
 
 // cancelled asks for a stop as TERM does. No signal came, so none is rewritten:
@@ -38,7 +45,7 @@ func (m machine) cancelled(ev event) (machine, []action) {
 func (m machine) route(ev event) (machine, []action) {
 	switch m.state {
 	case down, starting:
-		if m.asksToStop(ev.sig) {
+		if m.asksToStop(ev.sig) && !m.cfg.ForwardOnly {
 			m.state = done
 			m.result.Aborted = ev.sig
 			return m, tell(Event{Kind: StopAborted, Signal: ev.from})
@@ -46,6 +53,11 @@ func (m machine) route(ev event) (machine, []action) {
 		m.queued = append(slices.Clip(m.queued), ev) // the old machine keeps its own
 	case up, delaying, stopping, killing:
 		return m.forward(ev)
+	case pausing:
+		if ev.sig == syscall.SIGTERM || ev.sig == syscall.SIGINT {
+			return m.settle(ev.now), nil
+		}
+		return m.unwanted(ev)
 	case settling, draining, sweeping:
 		if m.asksToStop(ev.sig) {
 			return m.stopRequest(ev)
@@ -58,7 +70,7 @@ func (m machine) route(ev event) (machine, []action) {
 
 // forward deals with a signal that has been rewritten, while there is a command.
 func (m machine) forward(ev event) (machine, []action) {
-	if m.asksToStop(ev.sig) {
+	if m.asksToStop(ev.sig) && !m.cfg.ForwardOnly {
 		return m.stopRequest(ev)
 	}
 	return m, []action{{kind: sendAs(ev), sig: ev.sig, from: ev.from}}

@@ -13,8 +13,11 @@ import (
 type Kernel interface {
 	// Start starts the command; the errors are those of [reap.Start].
 	Start(*Config) (pid int, err error)
-	// Drain reaps all that has exited, see [reap.Drain].
-	Drain([]reap.Exit) (exits []reap.Exit, more bool, err error)
+	// Drain reaps all that has exited, see [reap.Drain]. With a child held, that is
+	// not 0, it ends when it comes to that child, and leaves it.
+	Drain(exits []reap.Exit, held int) (_ []reap.Exit, more bool, err error)
+	// Exited tells whether a child waits to be reaped, see [reap.Exited].
+	Exited(pid int) (exited, child bool)
 	// Signal and SignalGroup send, see [reap.Signal].
 	Signal(pid int, sig syscall.Signal) (sent bool, err error)
 	SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error)
@@ -29,6 +32,8 @@ type Kernel interface {
 	StopGroup(syscall.Signal) error
 	// ContinueGroup continues this process's group.
 	ContinueGroup() error
+	// StopSelf stops this process until it is continued.
+	StopSelf() error
 
 	// Descendants reads the tree, see [reap.Descendants]. Children tells of the
 	// children alone, where /proc cannot be read, see [reap.ChildPIDs].
@@ -61,8 +66,9 @@ func NewKernel() Kernel {
 
 func (s *system) Start(c *Config) (int, error) {
 	s.names = c.NameOrphans
-	cmd := reap.Command{Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath}
-	if s.tty != nil && s.tty.Foreground() == s.own && interactive() {
+	cmd := reap.Command{Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath,
+		Group: c.Placement, ListenPID: c.ListenPID}
+	if c.Placement == reap.OwnGroup && s.tty != nil && s.tty.Foreground() == s.own && interactive() {
 		cmd.Terminal = s.tty
 	}
 	pid, err := reap.Start(cmd)
@@ -90,11 +96,20 @@ func interactive() bool {
 	return true
 }
 
-func (s *system) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
-	for s.names {
+func (s *system) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, error) {
+	for s.names || held != 0 {
 		pid, ok := reap.Peek()
 		if !ok {
 			break
+		}
+		if pid == held {
+			return exits, true, nil
+		}
+		if !s.names {
+			if exit, ok := reap.Reap(pid); ok {
+				exits = append(exits, exit)
+			}
+			continue
 		}
 		p, err := reap.ReadProc(pid)
 		if err != nil || p.PPID != os.Getpid() || !p.Zombie() {
@@ -107,8 +122,15 @@ func (s *system) Drain(exits []reap.Exit) ([]reap.Exit, bool, error) {
 		exit.Name = p.Name
 		exits = append(exits, exit)
 	}
+	if held != 0 {
+		if _, child := reap.Exited(held); child {
+			return exits, true, nil
+		}
+	}
 	return reap.Drain(exits)
 }
+
+func (s *system) Exited(pid int) (exited, child bool) { return reap.Exited(pid) }
 
 func (s *system) Signal(pid int, sig syscall.Signal) (bool, error) { return reap.Signal(pid, sig) }
 
@@ -141,6 +163,8 @@ func (s *system) SetForeground(pgid int) error { return s.tty.SetForeground(pgid
 func (s *system) StopGroup(sig syscall.Signal) error { return reap.StopGroup(sig) }
 
 func (s *system) ContinueGroup() error { return reap.ContinueGroup() }
+
+func (s *system) StopSelf() error { return reap.StopSelf() }
 
 func (s *system) Descendants() ([]reap.Proc, error) { return reap.Descendants() }
 

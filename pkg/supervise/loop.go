@@ -77,11 +77,15 @@ func (l *loop) settle() {
 		case reap.JobUnchanged:
 		}
 	}
-	var err error
-	l.exits, l.more, err = l.Kernel.Drain(l.exits[:0])
-	if err != nil {
-		l.tell(Event{Kind: CallFailed, Err: err})
-		l.more = true // nobody knows; what has been reaped before it counts all the same
+	l.exits = l.exits[:0]
+	if l.EndSignal == 0 || l.m.pid == 0 {
+		l.drain(0)
+	} else {
+		l.drain(l.m.pid)
+		if exited, _ := l.Kernel.Exited(l.m.pid); exited {
+			l.step(event{kind: evEnded})
+			l.drain(0)
+		}
 	}
 	for _, exit := range l.exits {
 		if exit.PID == l.m.pid {
@@ -101,6 +105,16 @@ func (l *loop) settle() {
 		l.step(event{kind: evEmpty})
 	default:
 		l.step(event{kind: evEmpty})
+	}
+}
+
+// drain reaps who has exited, but for the child that is held.
+func (l *loop) drain(held int) {
+	var err error
+	l.exits, l.more, err = l.Kernel.Drain(l.exits, held)
+	if err != nil {
+		l.tell(Event{Kind: CallFailed, Err: err})
+		l.more = true // nobody knows; what has been reaped before it counts all the same
 	}
 }
 
@@ -135,6 +149,8 @@ func (l *loop) do(a action) bool {
 		l.step(event{kind: evResumed, terminal: l.Kernel.Terminal()})
 	case actContinueOwn:
 		l.check(l.Kernel.ContinueGroup())
+	case actStopSelf:
+		l.check(l.Kernel.StopSelf())
 	case actFind:
 		l.find()
 	case actAsk:

@@ -576,3 +576,73 @@ func TestRunStopOfStoppedCommand(t *testing.T) {
 		s.end()
 	})
 }
+
+// Where the group is to be told of the end, the command is reaped after that, and
+// never before, even if it ends between the two looks (pitfall 24).
+func TestRunEndSignal(t *testing.T) {
+	cfg := Config{EndSignal: syscall.SIGTERM, ForwardOnly: true}
+	onStage(t, cfg, func(s *stage) {
+		s.kernel.others = 1
+		s.run()
+		s.exit(reap.Exit{PID: 50}, reap.Exit{PID: commandPID, Status: reap.ExitStatus(3)}, reap.Exit{PID: 51})
+		if res := s.end(); res.Status != reap.ExitStatus(3) || res.Orphans != 2 {
+			t.Errorf("got %+v", res)
+		}
+		s.wantCalls("0s start command", "0s group 42 TERM")
+		s.wantTold("CommandStarted", "SignalSent TERM", "OrphanReaped pid 50 exit 0", "CommandExited exit 3", "OrphanReaped pid 51 exit 0")
+	})
+	onStage(t, cfg, func(s *stage) {
+		s.kernel.others = 1
+		s.kernel.atExited = func() { // it was asked, and now the command exits
+			s.kernel.atExited = nil
+			s.kernel.zombies = append(s.kernel.zombies, reap.Exit{PID: commandPID, Status: reap.ExitStatus(3)})
+			s.notify()
+		}
+		s.run()
+		if res := s.end(); res.Status != reap.ExitStatus(3) {
+			t.Errorf("got %+v", res)
+		}
+		s.wantCalls("0s start command", "0s group 42 TERM")
+	})
+	// Taken away by somebody else: there is no group that is known to be the command's.
+	onStage(t, cfg, func(s *stage) {
+		s.run()
+		s.kernel.mu.Lock()
+		s.kernel.command, s.kernel.lenient = false, true
+		s.kernel.mu.Unlock()
+		s.wake()
+		if res := s.end(); !res.Lost {
+			t.Errorf("got %+v", res)
+		}
+		s.wantCalls("0s start command")
+	})
+}
+
+// Without a command orphans are reaped until a signal ends it.
+func TestRunPause(t *testing.T) {
+	onStage(t, Config{NoCommand: true}, func(s *stage) {
+		s.run()
+		s.exit(reap.Exit{PID: 50})
+		s.signal(syscall.SIGHUP)
+		s.goesOn()
+		s.signal(syscall.SIGTERM)
+		if res := s.end(); res.Status != 0 || res.Orphans != 1 {
+			t.Errorf("got %+v", res)
+		}
+		s.wantCalls()
+	})
+}
+
+// A signal that stops this process too is forwarded before.
+func TestRunStopSelf(t *testing.T) {
+	cfg := Config{Group: true, ForwardOnly: true, StopSelf: reap.Signals(syscall.SIGTSTP)}
+	onStage(t, cfg, func(s *stage) {
+		s.run()
+		s.signal(syscall.SIGTSTP)
+		s.kernel.changes = []jobChange{{reap.JobStopped, syscall.SIGTSTP}}
+		s.wake()
+		s.exit(reap.Exit{PID: commandPID})
+		s.end()
+		s.wantCalls("0s start command", "0s group 42 TSTP", "0s stop self")
+	})
+}

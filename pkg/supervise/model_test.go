@@ -79,6 +79,7 @@ const (
 	cfgDelay     = 1
 	cfgTimeout   = 2
 	cfgStopShift = 2
+	cfgOther     = 224
 )
 
 func configOf(a, b byte) *Config {
@@ -112,11 +113,23 @@ func configOf(a, b byte) *Config {
 			c.Grace, c.Settle = 0, 0
 		}
 	}
+	// So it is with what other inits do.
+	if a >= cfgOther {
+		switch a & 3 {
+		case 0:
+			c.NoCommand = true
+		case 1:
+			c.StopSelf = reap.Signals(syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
+		default:
+			c.EndSignal = syscall.SIGTERM
+		}
+		c.ForwardOnly = true
+	}
 	return c
 }
 
 // plain reports a configuration that the reference knows all about.
-func plain(c *Config) bool { return !c.FindLeftovers && c.TimeLimit == 0 }
+func plain(c *Config) bool { return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly }
 
 func choose[T any](b byte, list []T) T { return list[int(b)%len(list)] }
 
@@ -156,6 +169,8 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 			ev.kind = evEmpty
 		case 3, 4:
 			ev.kind = evPoll
+		case 5:
+			ev.kind = evEnded
 		}
 	default: // opSignal and what follows
 		ev.kind = evSignal

@@ -115,7 +115,7 @@ func (r *reference) sees(ev event) []string {
 		if r.running() {
 			r.over, r.ended = true, &ev
 		}
-	case evEmpty, evPoll: // only with leftovers
+	case evEmpty, evPoll, evEnded: // only with leftovers, or an end signal
 	case evLost:
 		r.over = r.over || r.running()
 	}

@@ -44,7 +44,7 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 		return m, []action{{kind: actSend, sig: syscall.SIGKILL, from: ev.from}}
 	case settling, draining, sweeping:
 		return m.hasten(ev)
-	case down, starting, done:
+	case down, starting, pausing, done:
 		// nobody to stop
 	}
 	return m, nil
@@ -90,7 +90,7 @@ func (m machine) expired(ev event) (machine, []action) {
 	case sweeping:
 		m.state, m.deadline = done, time.Time{}
 		return m, tell(Event{Kind: LeftoversSurvived})
-	case down, starting, up, killing, done:
+	case down, starting, pausing, up, killing, done:
 		// these have no deadline
 	}
 	return m, nil

@@ -14,6 +14,7 @@ type state uint8
 const (
 	down     state = iota // nothing has happened yet
 	starting              // about to be started
+	pausing               // there is no command to run
 	up                    // it runs
 	delaying              // a stop request waits for the stop delay to pass
 	stopping              // the stop signal has been sent
@@ -37,7 +38,8 @@ const (
 	evStopped   // job control stopped the command
 	evContinued
 	evResumed // reaper runs again after actSuspend
-	evExited  // the command ended
+	evEnded   // the command has ended, and is a zombie still
+	evExited  // it was reaped
 	evLost    // no child is left and the command's end was never seen
 	evEmpty   // no child is left, and so no descendant
 	evPoll    // it is time to look for newcomers among the leftovers
@@ -66,6 +68,7 @@ const (
 	actGiveTerminal                   // the command's group to the foreground
 	actSuspend                        // stop reaper and its own group, by sig
 	actContinueOwn                    // continue reaper's own group
+	actStopSelf                       // stop reaper alone
 	actFind                           // look who is left
 	actAsk                            // TERM and CONT to every descendant but the command, once each
 	actSweep                          // kill every descendant
@@ -139,6 +142,8 @@ func (m machine) step(ev event) (machine, []action) {
 		return m.continued()
 	case evResumed:
 		return m.resume(ev)
+	case evEnded:
+		return m.ended()
 	case evExited:
 		return m.exited(ev)
 	case evLost:
@@ -155,7 +160,10 @@ func (m machine) begin() (machine, []action) {
 	switch m.state {
 	case down:
 		m.state = starting
-	case starting, up, delaying, stopping, killing, settling, draining, sweeping, done:
+		if m.cfg.NoCommand {
+			m.state = pausing
+		}
+	case starting, pausing, up, delaying, stopping, killing, settling, draining, sweeping, done:
 		// begun already
 	}
 	return m, nil
@@ -176,7 +184,7 @@ func (m machine) started(ev event) (machine, []action) {
 		}
 		m.queued = nil
 		return m, acts
-	case down, up, delaying, stopping, killing, settling, draining, sweeping, done:
+	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, done:
 		// nothing was being started
 	}
 	return m, nil
@@ -186,7 +194,7 @@ func (m machine) failed() (machine, []action) {
 	switch m.state {
 	case starting:
 		m.state, m.queued = done, nil
-	case down, up, delaying, stopping, killing, settling, draining, sweeping, done:
+	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, done:
 		// nothing was being started
 	}
 	return m, nil
@@ -197,7 +205,21 @@ func (m machine) continued() (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.jobStopped, m.heldStop = false, 0
 		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
-	case down, starting, settling, draining, sweeping, done:
+	case down, starting, pausing, settling, draining, sweeping, done:
+		// no command
+	}
+	return m, nil
+}
+
+// ended is the last moment in which the command's group can be signalled for
+// certain: once its leader has been reaped, its number may belong to others.
+func (m machine) ended() (machine, []action) {
+	switch m.state {
+	case up, delaying, stopping, killing:
+		if m.cfg.EndSignal != 0 {
+			return m, []action{{kind: actSendGroup, sig: m.cfg.EndSignal, from: m.cfg.EndSignal}}
+		}
+	case down, starting, pausing, settling, draining, sweeping, done:
 		// no command
 	}
 	return m, nil
@@ -209,7 +231,7 @@ func (m machine) exited(ev event) (machine, []action) {
 		m.result.Status, m.result.Usage = ev.status, ev.usage
 		acts := tell(Event{Kind: CommandExited, PID: m.pid, Status: ev.status})
 		return m.end(ev.now), acts
-	case down, starting, settling, draining, sweeping, done:
+	case down, starting, pausing, settling, draining, sweeping, done:
 		// no command
 	}
 	return m, nil
@@ -221,7 +243,7 @@ func (m machine) lost(ev event) (machine, []action) {
 		m.result.Lost = true
 		acts := tell(Event{Kind: CommandLost, PID: m.pid})
 		return m.end(ev.now), acts
-	case down, starting, settling, draining, sweeping, done:
+	case down, starting, pausing, settling, draining, sweeping, done:
 		// no command
 	}
 	return m, nil

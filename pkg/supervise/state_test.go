@@ -23,6 +23,9 @@ func TestStep(t *testing.T) {
 	const sec = time.Second
 	patient := &Config{StopDelay: 3 * sec, StopTimeout: 10 * sec}
 	hasty := &Config{}
+	pause := &Config{NoCommand: true}
+	plainly := &Config{ForwardOnly: true, EndSignal: syscall.SIGTERM, StopSelf: reap.Signals(syscall.SIGTSTP, syscall.SIGTTIN),
+		Rewrite: map[syscall.Signal]syscall.Signal{syscall.SIGTSTP: syscall.SIGSTOP, syscall.SIGTTIN: 0}}
 	deaf := &Config{Inherited: &reap.Inheritance{Ignored: reap.Signals(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)}}
 	at := func(s state) machine { return machineIn(s, patient) }
 	with := func(s state, c *Config) machine { return machineIn(s, c) }
@@ -86,6 +89,7 @@ func TestStep(t *testing.T) {
 	started := event{kind: evStarted, pid: commandPID}
 	cancelled := event{kind: evCancelled}
 	continued := event{kind: evContinued}
+	ended := event{kind: evEnded}
 	exited := event{kind: evExited, status: reap.ExitStatus(3)}
 	lost := event{kind: evLost}
 	stopped := func(sig syscall.Signal, tty Terminal) event {
@@ -118,6 +122,53 @@ func TestStep(t *testing.T) {
 		{at(stopping), begin, stopping, 10 * sec, ""},
 		{at(killing), begin, killing, 0, ""},
 		{at(done), begin, done, 0, ""},
+
+		// Nothing but a request to stop ends a pause.
+		{with(down, pause), begin, pausing, 0, ""},
+		{with(pausing, pause), begin, pausing, 0, ""},
+		{with(pausing, pause), started, pausing, 0, ""},
+		{with(pausing, pause), failed, pausing, 0, ""},
+		{with(pausing, pause), came(syscall.SIGTERM), done, 0, ""},
+		{with(pausing, pause), came(syscall.SIGINT), done, 0, ""},
+		{with(pausing, pause), came(syscall.SIGQUIT), pausing, 0, "SignalDropped QUIT"},
+		{with(pausing, pause), came(syscall.SIGHUP), pausing, 0, "SignalDropped HUP"},
+		{with(pausing, &Config{NoCommand: true, Leftovers: StopLeftovers, Settle: sec}), came(syscall.SIGTERM), settling, sec, ""},
+		{with(pausing, pause), cancelled, done, 0, ""},
+		{with(pausing, pause), reached(sec), pausing, 0, ""},
+		{with(pausing, pause), stopped(syscall.SIGTSTP, theirs), pausing, 0, ""},
+		{with(pausing, pause), continued, pausing, 0, ""},
+		{with(pausing, pause), resumed(ours), pausing, 0, ""},
+		{with(pausing, pause), ended, pausing, 0, ""},
+		{with(pausing, pause), exited, pausing, 0, ""},
+		{with(pausing, pause), lost, pausing, 0, ""},
+		{with(pausing, pause), empty, pausing, 0, ""},
+		{with(pausing, pause), poll, pausing, 0, ""},
+
+		// Where signals are forwarded and no more, none is a request, until the command
+		// is gone.
+		{with(starting, plainly), came(syscall.SIGTERM), starting, 0, ""},
+		{with(up, plainly), came(syscall.SIGTERM), up, 0, "send TERM"},
+		{with(up, plainly), came(syscall.SIGQUIT), up, 0, "send QUIT"},
+		{with(up, plainly), cancelled, up, 0, "send TERM"},
+		{with(draining, &Config{ForwardOnly: true, Leftovers: WaitForLeftovers, Grace: sec}), came(syscall.SIGTERM), draining, sec, "ask; LeftoversAsked 1s"},
+		// Some signals stop reaper too, and not the stop of the command.
+		{with(up, plainly), came(syscall.SIGTSTP), up, 0, "send STOP for TSTP; stop self"},
+		{with(up, plainly), came(syscall.SIGTTIN), up, 0, "SignalDropped TTIN; stop self"},
+		{with(up, plainly), came(syscall.SIGTTOU), up, 0, "send TTOU"},
+		{with(starting, plainly), came(syscall.SIGTSTP), starting, 0, ""},
+		{with(up, plainly), stopped(syscall.SIGTSTP, theirs), up, 0, "CommandStopped TSTP"},
+		// The group is told of the end before the command is reaped.
+		{with(up, plainly), ended, up, 0, "group TERM"},
+		{with(delaying, plainly), ended, delaying, 0, "group TERM"},
+		{with(stopping, plainly), ended, stopping, 0, "group TERM"},
+		{with(killing, plainly), ended, killing, 0, "group TERM"},
+		{at(up), ended, up, 0, ""},
+		{with(down, plainly), ended, down, 0, ""},
+		{with(starting, plainly), ended, starting, 0, ""},
+		{with(settling, stop), ended, settling, sec / 10, ""},
+		{with(draining, stop), ended, draining, 5 * sec, ""},
+		{with(sweeping, stop), ended, sweeping, sweepPatience, ""},
+		{with(done, plainly), ended, done, 0, ""},
 
 		{at(down), started, down, 0, ""},
 		{at(starting), started, up, 0, "CommandStarted"},
@@ -504,7 +555,7 @@ func TestStepResult(t *testing.T) {
 func machineIn(s state, cfg *Config) machine {
 	m := machine{cfg: cfg, state: s}
 	switch s {
-	case down, starting, done:
+	case down, starting, pausing, done:
 		return m
 	case up, killing:
 	case delaying:

@@ -53,9 +53,13 @@ func (m machine) releaseStop(ev event) (machine, []action) {
 // terminal is dead.
 func (m machine) jobStop(ev event) (machine, []action) {
 	switch m.state {
-	case down, starting, settling, draining, sweeping, done:
+	case down, starting, pausing, settling, draining, sweeping, done:
 		return m, nil // no command
 	case up, delaying, stopping, killing:
+	}
+	if m.cfg.StopSelf != 0 {
+		m.jobStopped = true
+		return m, tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})
 	}
 	if m, acts, held := m.holdStop(ev); held {
 		return m, acts

@@ -57,8 +57,13 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	switch m.state {
 	case down:
 		to = []state{starting, done}
+		if w.cfg.NoCommand {
+			to = []state{pausing}
+		}
 	case starting:
 		to = []state{up, done}
+	case pausing:
+		to = []state{settling, done}
 	case up:
 		to = []state{delaying, stopping, done, settling}
 	case delaying:
@@ -108,7 +113,7 @@ func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error
 		if !armed && w.cfg.Leftovers != WaitForLeftovers {
 			return fmt.Errorf("draining for ever")
 		}
-	case down, starting, up, killing, done:
+	case down, starting, pausing, up, killing, done:
 		if armed {
 			return fmt.Errorf("a deadline in state %s", stateName(next.state))
 		}
@@ -134,6 +139,12 @@ func (w *witness) stopRequests(m machine, ev event, next machine, acts []action)
 	}
 	sends := func(want syscall.Signal) bool {
 		return slices.ContainsFunc(acts, func(a action) bool { return (a.kind == actSend || a.kind == actSendGroup) && a.sig == want })
+	}
+	if w.cfg.ForwardOnly {
+		if m.state == up && (next.state != up || !sends(sig)) {
+			return fmt.Errorf("%s is not just forwarded: %q", signalName(sig), describe(acts, 0))
+		}
+		return nil
 	}
 	stop := sig
 	if w.cfg.StopSignal != 0 {
@@ -173,6 +184,10 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 			}
 		case actFind, actAsk, actSweep:
 			continue // see leftovers
+		case actStopSelf:
+			if ev.kind != evSignal || !w.cfg.StopSelf.Has(ev.sig) {
+				wrong = "nothing asked for it"
+			}
 		case actContinueOwn:
 			if ev.kind != evSignal || !tty.Present || tty.Orphaned {
 				wrong = "nothing has stopped it"
@@ -185,12 +200,15 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 				wrong = "there is more to do after it, which would come too late"
 			}
 		}
-		if next.pid == 0 && (a.kind != actSuspend || next.state != settling && next.state != draining && next.state != sweeping) {
+		if next.pid == 0 && (a.kind != actSuspend || next.state != settling && next.state != draining && next.state != sweeping && next.state != pausing) {
 			wrong = "there is no command"
 		}
 		if wrong != "" {
 			return fmt.Errorf("%s: %s", describe(acts[i:i+1], 0), wrong)
 		}
+	}
+	if w.cfg.StopSelf != 0 && slices.ContainsFunc(acts, func(a action) bool { return a.kind == actSuspend }) && m.pid != 0 {
+		return fmt.Errorf("stopped with the command")
 	}
 	if ev.kind == evResumed && m.suspended && !slices.ContainsFunc(acts, func(a action) bool {
 		return a.kind == actSendGroup && a.sig == syscall.SIGCONT
