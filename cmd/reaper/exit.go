@@ -37,10 +37,10 @@ func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 	var killedBy syscall.Signal
 	res := out.result
 	switch {
-	case errors.As(out.err, &failed) && startCode(failed) != exitFailed:
-		code = startCode(failed)
+	case errors.As(out.err, &failed) && (failed.Op == "exec" || failed.Op == "find"):
+		code = o.startCode(failed)
 	case out.err != nil, res.Lost: // reaper's own failure, which is never OK
-		return exitFailed, 0
+		return o.failedCode(), 0
 	case res.TimedOut:
 		code = exitTimeout
 	case res.Aborted != 0:
@@ -68,8 +68,6 @@ func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 // startCode sorts a failed start as a shell does.
 func startCode(e *reap.StartError) int {
 	switch {
-	case e.Op != "exec" && e.Op != "find":
-		return exitFailed
 	case !e.Found && (errors.Is(e, unix.ENOENT) || errors.Is(e, unix.ENOTDIR)):
 		return exitNotFound
 	default:

@@ -29,6 +29,12 @@ type options struct {
 	help        bool
 	version     bool
 
+	as            *persona // nil is reaper itself
+	noSubreaper   bool     // orphans come only if they do so anyway
+	byDefault     bool     // the command gets default actions and an empty mask
+	leaveTerminal bool     // the controlling terminal is given up
+	reportFD      int      // where the report goes if that is a descriptor, else 0
+
 	flags *pflag.FlagSet // tells which options were on the command line
 }
 
@@ -71,6 +77,7 @@ func newFlags(o *options) *pflag.FlagSet {
 	f.Usage = func() {}
 	c := &o.config
 
+	c.ListenPID = true
 	f.BoolVarP(&c.Group, "group", "g", false, "")
 	f.VarP(rewriteValue{&c.Rewrite}, "rewrite", "r", "")
 	f.Var(durationValue{&c.StopDelay}, "stop-delay", "")
@@ -100,6 +107,7 @@ func newFlags(o *options) *pflag.FlagSet {
 	o.logFormat = "auto"
 	f.Var(choiceValue{&o.logFormat, []string{"auto", "console", "json"}}, "log-format", "")
 
+	f.String("as", "", "")
 	f.BoolVarP(&o.help, "help", "h", false, "")
 	f.BoolVar(&o.version, "version", false, "")
 	return f
@@ -111,6 +119,9 @@ func parseOptions(args []string) (*options, operands, error) {
 	o.flags = newFlags(o)
 	if err := o.flags.Parse(args); err != nil {
 		return nil, operands{}, misuse(err, args, o.flags)
+	}
+	if o.flags.Changed("as") {
+		return nil, operands{}, &usageError{"--as is for the first word alone", usageAs}
 	}
 	rest := operands{args: o.flags.Args(), explicit: o.flags.ArgsLenAtDash() == 0}
 	rest.before = args[:len(args)-len(rest.args)]
@@ -261,7 +272,7 @@ func wrongValue(where string, err error) error {
 func optionNames(f *pflag.FlagSet) []string {
 	var names []string
 	f.VisitAll(func(flag *pflag.Flag) {
-		if flag.Name != "help" && flag.Name != "version" {
+		if flag.Name != "help" && flag.Name != "version" && flag.Name != "as" {
 			names = append(names, flag.Name)
 		}
 	})

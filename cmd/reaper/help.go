@@ -62,10 +62,13 @@ Output
   -q, --quiet                  errors only
       --log-format F           auto, console or json (auto: console on a
                                terminal, else json)
+      --as NAME                as the first word: be tini, dumb-init, catatonit
+                               or pause, whose options follow; a link of that
+                               name is the same
   -h, --help                   this text
       --version                the version
 
-Each option but the last two can stand in a variable instead: REAPER_ and its
+Each option but the last three can stand in a variable instead: REAPER_ and its
 name, as in REAPER_STOP_TIMEOUT=10s. The command line wins.
 `
 
@@ -163,15 +166,18 @@ func variableList() string {
 // version is set by the linker; a plain build asks the module.
 var version string
 
-func (p *process) printVersion() int {
-	v := version
-	if v == "" {
-		v = "unknown"
-		if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-			v = info.Main.Version
-		}
+func versionName() string {
+	if version != "" {
+		return version
 	}
-	return p.print(fmt.Sprintf("reaper %s %s/%s %s\n", v, runtime.GOOS, runtime.GOARCH, runtime.Version()))
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+func (p *process) printVersion() int {
+	return p.print(fmt.Sprintf("reaper %s %s/%s %s\n", versionName(), runtime.GOOS, runtime.GOARCH, runtime.Version()))
 }
 
 // print writes what was asked for to stdout.

@@ -46,6 +46,8 @@ const (
 type logger struct {
 	core   zapcore.Core
 	out    *lineWriter
+	stdout *lineWriter                    // nil unless some lines go there
+	as     *personaLog                    // nil if they are those of reaper itself
 	leaked func(*supervise.Leftover) bool // whether it has a line of its own
 }
 
@@ -60,11 +62,15 @@ func newLog(o *options, fd int) *logger {
 	case o.verbose > 1:
 		level = zapcore.DebugLevel
 	}
-	out := newLineWriter(fd)
-	return &logger{
-		core: zapcore.NewCore(encoderOf(o.logFormat, fd), out, level), out: out,
-		leaked: func(l *supervise.Leftover) bool { return o.leaks == leaksReport && isLeak(o, l) },
+	l := &logger{out: newLineWriter(fd)}
+	l.leaked = func(left *supervise.Leftover) bool { return o.leaks == leaksReport && isLeak(o, left) }
+	if o.as != nil {
+		l.as, l.stdout = &o.as.log, newLineWriter(1)
+		l.core = newPersonaCore(l.as, l.out, l.stdout)
+		return l
 	}
+	l.core = zapcore.NewCore(encoderOf(o.logFormat, fd), l.out, level)
+	return l
 }
 
 func encoderOf(format string, fd int) zapcore.Encoder {
@@ -159,14 +165,33 @@ func messageOf(kind supervise.EventKind) string {
 // event writes the line of an event, if it is to be seen. It never blocks.
 func (l *logger) event(ev supervise.Event) {
 	level := levelOf(ev.Kind)
+	message := messageOf(ev.Kind)
 	if ev.Leftover != nil && !l.leaked(ev.Leftover) {
 		level = zapcore.DebugLevel
+	}
+	if l.as != nil {
+		level, message = l.asOther(ev, level, message)
 	}
 	if !l.enabled(level) {
 		return
 	}
 	l.reportDropped()
-	l.write(level, messageOf(ev.Kind), fieldsOf(ev))
+	l.write(level, message, fieldsOf(ev))
+}
+
+// asOther is what a persona makes of an event.
+func (l *logger) asOther(ev supervise.Event, level zapcore.Level, message string) (zapcore.Level, string) {
+	exit := ev.Kind == supervise.OrphanReaped || ev.Kind == supervise.CommandExited
+	if exit && l.as.received != "" && l.enabled(zapcore.DebugLevel) {
+		l.write(zapcore.DebugLevel, l.as.received, nil)
+	}
+	if ev.Kind == supervise.OrphanReaped {
+		level = l.as.orphans
+	}
+	if other, ok := l.as.messages[ev.Kind]; ok {
+		message = other
+	}
+	return level, message
 }
 
 func fieldsOf(ev supervise.Event) []zapcore.Field {
@@ -248,4 +273,7 @@ func (l *logger) print(text string) {
 func (l *logger) close() {
 	l.reportDropped()
 	_ = l.out.close() // there is nobody else to tell
+	if l.stdout != nil {
+		_ = l.stdout.close()
+	}
 }

@@ -52,9 +52,16 @@ func parseCommandLine(args []string) (*options, operands, error) {
 	return opts, command, err
 }
 
-// main finds the subcommand. It returns the exit code, and the signal to die by
+// main finds the persona, or the subcommand. It returns the exit code, and the signal to die by
 // if that is wanted instead.
 func (p *process) main() (code int, raise syscall.Signal) {
+	parse, c, err := p.persona()
+	if err != nil {
+		return p.misused(err), 0
+	}
+	if parse != nil {
+		return p.become(parse, c)
+	}
 	opts, command, err := parseCommandLine(p.args[min(1, len(p.args)):])
 	switch {
 	case err != nil:

@@ -24,21 +24,33 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	if err := o.readVariables(p.env); err != nil {
 		return p.misused(err), 0
 	}
+	if o.as != nil {
+		o.adapt()
+	}
 	switch {
+	case o.config.NoCommand:
+		command = nil
 	case len(command) == 0:
 		return p.misused(&usageError{"no command", "usage: reaper [options] [--] command [argument...]"}), 0
-	case command[0] == "":
+	case command[0] == "" && o.as == nil:
 		return p.misused(&usageError{"the command is an empty word", "if it comes from a variable, is that set?"}), 0
 	}
 	o.config.Args = command
 	o.config.Inherited = p.inherited
+	if o.byDefault && p.inherited != nil {
+		o.config.Inherited = &reap.Inheritance{NoFile: p.inherited.NoFile}
+	}
 	o.lookForLeaks()
 	target, err := openReport(o.report)
 	if err != nil {
 		return p.misused(err), 0
 	}
+	o.reportFD = target.fd
 	if err := p.becomeInit(o); err != nil {
-		return p.fail("%v", err), 0
+		return p.failAs(o, err), 0
+	}
+	if o.as != nil && o.as.begin != nil {
+		o.as.begin(p, o)
 	}
 	log := newLog(o, 2)
 	defer log.close()
@@ -47,10 +59,13 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	s := supervise.Supervisor{Config: o.config, Requests: p.requests, Untold: untold, OnEvent: func(ev supervise.Event) {
 		outcome.event(ev)
 		log.event(ev)
+		if ev.Kind == supervise.CommandStarted && o.as != nil && o.as.started != nil {
+			o.as.started(o)
+		}
 	}}
 	outcome.result, outcome.err = s.Run(context.Background(), p.chld, p.sigs)
 	if outcome.err != nil {
-		p.complain("%s", describeStart(outcome.err, command[0]))
+		fmt.Fprintln(p.stderr, o.startLine(outcome.err, command[0])) //nolint:errcheck // there is nobody else to tell
 	}
 	outcome.leaks = leaksOf(o, outcome.result)
 	if o.leaks == leaksFail && len(outcome.result.Leftovers) > 0 {
@@ -65,8 +80,10 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 
 // becomeInit sets the two attributes that prctl has for this process.
 func (p *process) becomeInit(o *options) error {
-	if err := reap.BecomeSubreaper(); err != nil {
-		return err
+	if !o.noSubreaper {
+		if err := reap.BecomeSubreaper(); err != nil {
+			return err
+		}
 	}
 	if o.config.ChildParentDeath != 0 || o.parentDeath != 0 {
 		// Both belong to a thread. This goroutine lives as long as the program.

@@ -49,6 +49,15 @@ func (p *process) fail(format string, args ...any) int {
 	return exitFailed
 }
 
+// failAs says it as the persona that this is.
+func (p *process) failAs(o *options, err error) int {
+	if o.as == nil {
+		return p.fail("%v", err)
+	}
+	fmt.Fprintln(p.stderr, o.as.log.fatal(err.Error())) //nolint:errcheck // there is nobody else to tell
+	return o.as.failed
+}
+
 // misused says what is wrong with the call, and what to do.
 func (p *process) misused(err error) int {
 	p.complain("%v", err)

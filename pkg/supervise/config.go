@@ -116,8 +116,6 @@ func (c *Config) Validate() error {
 	case c.NoCommand:
 	case len(c.Args) == 0:
 		bad("Args", "no command")
-	case c.Args[0] == "":
-		bad("Args", "empty command")
 	}
 	for _, from := range slices.Sorted(maps.Keys(c.Rewrite)) { // the text must not change from run to run
 		to := c.Rewrite[from]
