@@ -47,6 +47,9 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	takeNoIgnored()
+	if raceEnabled { // else each program with the race detector sleeps for a second at its end
+		os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
+	}
 	dir, err := os.MkdirTemp("", "reaper-test-")
 	if err != nil {
 		return fatal(err)

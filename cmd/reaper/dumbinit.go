@@ -34,8 +34,11 @@ func parseDumbInit(c *call) (*options, []string, *reply) {
 	single, debug := false, false
 	rewrite := make(map[syscall.Signal]syscall.Signal)
 	options := []cOption{
-		{'h', "help", false}, {'v', "verbose", false}, {'V', "version", false},
-		{'c', "single-child", false}, {'r', "rewrite", true},
+		{'h', "help", false},
+		{'v', "verbose", false},
+		{'V', "version", false},
+		{'c', "single-child", false},
+		{'r', "rewrite", true},
 	}
 	command, wrong, end := getopt(c.name, options, c.args, func(letter byte, value string) *reply {
 		switch letter {

@@ -93,11 +93,11 @@ func longOption(options []cOption, word string, args []string, each func(byte, s
 		return nil, fmt.Sprintf("unrecognized option '%s'", word), nil
 	case 1:
 	default:
-		names := ""
+		var names []string
 		for _, o := range found {
-			names += " '--" + o.long + "'"
+			names = append(names, "'--"+o.long+"'")
 		}
-		return nil, fmt.Sprintf("option '%s' is ambiguous; possibilities:%s", word, names), nil
+		return nil, fmt.Sprintf("option '%s' is ambiguous; possibilities: %s", word, strings.Join(names, " ")), nil
 	}
 	option := found[0]
 	switch {

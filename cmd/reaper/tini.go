@@ -62,8 +62,14 @@ func parseTini(c *call) (*options, []string, *reply) {
 	// It is deaf to what the terminal sends to those in the background.
 	dropSignals(&o.config, unix.SIGTTIN, unix.SIGTTOU)
 	options := []cOption{
-		{letter: 'p', value: true}, {letter: 'h'}, {letter: 'v'}, {letter: 'w'}, {letter: 'g'}, {letter: 'l'},
-		{letter: 'e', value: true}, {letter: 's'},
+		{letter: 'p', value: true},
+		{letter: 'h'},
+		{letter: 'v'},
+		{letter: 'w'},
+		{letter: 'g'},
+		{letter: 'l'},
+		{letter: 'e', value: true},
+		{letter: 's'},
 	}
 	usage := fmt.Sprintf(tiniUsage, filepath.Base(c.name))
 	command, wrong, end := getopt(c.name, options, c.args, func(letter byte, value string) *reply {

@@ -32,10 +32,13 @@ func SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error) {
 	return kill(-pgid, sig)
 }
 
-// StopSelf stops the calling process, by SIGSTOP, until it is continued. It has no
-// effect on PID 1.
+// StopSelf stops the calling process, by SIGSTOP, and returns when it has been
+// continued. It has no effect on PID 1.
 func StopSelf() error {
-	if err := unix.Kill(os.Getpid(), unix.SIGSTOP); err != nil {
+	// A signal for the process could be taken by another thread, and this one run on.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTOP); err != nil {
 		return fmt.Errorf("stop own process: %w", err)
 	}
 	return nil

@@ -18,6 +18,12 @@ func (m machine) signalled(ev event) (machine, []action) {
 		return m.lend()
 	}
 	ev.from = ev.sig
+	stopSelf := m.pid != 0 && m.cfg.StopSelf.Has(ev.sig)
+	if tty := ev.terminal; stopSelf && forTerminal(ev.sig) && tty.Present && tty.Foreground == tty.Own {
+		// It came while the group was in the background, and was taken after the SIGCONT
+		// of a shell, which would have dropped it had it still been pending (signal(7)).
+		return m, tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.from})
+	}
 	to, rewritten := m.cfg.Rewrite[ev.sig]
 	if rewritten {
 		ev.sig = to
@@ -28,7 +34,7 @@ func (m machine) signalled(ev event) (machine, []action) {
 	} else {
 		m, acts = m.route(ev)
 	}
-	if m.pid != 0 && m.cfg.StopSelf.Has(ev.from) {
+	if stopSelf {
 		acts = append(acts, action{kind: actStopSelf})
 	}
 	return m, acts

@@ -32,7 +32,7 @@ type Kernel interface {
 	StopGroup(syscall.Signal) error
 	// ContinueGroup continues this process's group.
 	ContinueGroup() error
-	// StopSelf stops this process until it is continued.
+	// StopSelf stops this process until it is continued, see [reap.StopSelf].
 	StopSelf() error
 
 	// Descendants reads the tree, see [reap.Descendants]. Children tells of the
@@ -66,8 +66,10 @@ func NewKernel() Kernel {
 
 func (s *system) Start(c *Config) (int, error) {
 	s.names = c.NameOrphans
-	cmd := reap.Command{Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath,
-		Group: c.Placement, ListenPID: c.ListenPID}
+	cmd := reap.Command{
+		Args: c.Args, Env: c.Env, Inherited: c.Inherited, ParentDeath: c.ChildParentDeath,
+		Group: c.Placement, ListenPID: c.ListenPID,
+	}
 	if c.Placement == reap.OwnGroup && s.tty != nil && s.tty.Foreground() == s.own && interactive() {
 		cmd.Terminal = s.tty
 	}

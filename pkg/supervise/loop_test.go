@@ -621,12 +621,16 @@ func TestRunEndSignal(t *testing.T) {
 // Without a command orphans are reaped until a signal ends it.
 func TestRunPause(t *testing.T) {
 	onStage(t, Config{NoCommand: true}, func(s *stage) {
+		s.kernel.exit(reap.Exit{PID: 49}) // before there was a handler
 		s.run()
+		if len(s.kernel.zombies) > 0 {
+			t.Error("who was there before was not reaped")
+		}
 		s.exit(reap.Exit{PID: 50})
 		s.signal(syscall.SIGHUP)
 		s.goesOn()
 		s.signal(syscall.SIGTERM)
-		if res := s.end(); res.Status != 0 || res.Orphans != 1 {
+		if res := s.end(); res.Status != 0 || res.Orphans != 2 {
 			t.Errorf("got %+v", res)
 		}
 		s.wantCalls()

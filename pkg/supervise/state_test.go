@@ -24,8 +24,10 @@ func TestStep(t *testing.T) {
 	patient := &Config{StopDelay: 3 * sec, StopTimeout: 10 * sec}
 	hasty := &Config{}
 	pause := &Config{NoCommand: true}
-	plainly := &Config{ForwardOnly: true, EndSignal: syscall.SIGTERM, StopSelf: reap.Signals(syscall.SIGTSTP, syscall.SIGTTIN),
-		Rewrite: map[syscall.Signal]syscall.Signal{syscall.SIGTSTP: syscall.SIGSTOP, syscall.SIGTTIN: 0}}
+	plainly := &Config{
+		ForwardOnly: true, EndSignal: syscall.SIGTERM, StopSelf: reap.Signals(syscall.SIGTSTP, syscall.SIGTTIN),
+		Rewrite: map[syscall.Signal]syscall.Signal{syscall.SIGTSTP: syscall.SIGSTOP, syscall.SIGTTIN: 0},
+	}
 	deaf := &Config{Inherited: &reap.Inheritance{Ignored: reap.Signals(syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)}}
 	at := func(s state) machine { return machineIn(s, patient) }
 	with := func(s state, c *Config) machine { return machineIn(s, c) }
@@ -155,6 +157,8 @@ func TestStep(t *testing.T) {
 		{with(up, plainly), came(syscall.SIGTSTP), up, 0, "send STOP for TSTP; stop self"},
 		{with(up, plainly), came(syscall.SIGTTIN), up, 0, "SignalDropped TTIN; stop self"},
 		{with(up, plainly), came(syscall.SIGTTOU), up, 0, "send TTOU"},
+		{with(up, plainly), wants(syscall.SIGTTIN, ours), up, 0, "SignalDropped TTIN"}, // it is undone
+		{with(up, plainly), wants(syscall.SIGTSTP, ours), up, 0, "group STOP for TSTP; stop self"},
 		{with(starting, plainly), came(syscall.SIGTSTP), starting, 0, ""},
 		{with(up, plainly), stopped(syscall.SIGTSTP, theirs), up, 0, "CommandStopped TSTP"},
 		// The group is told of the end before the command is reaped.

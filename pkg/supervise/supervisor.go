@@ -88,6 +88,9 @@ func (s *Supervisor) start(ctx context.Context, l *loop, sigs <-chan os.Signal) 
 		}
 	}
 	l.untold()
+	if l.m.state == pausing {
+		l.settle() // some may have exited before there was a chld to tell it
+	}
 	if l.m.state != starting {
 		return nil
 	}

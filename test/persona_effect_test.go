@@ -1,0 +1,425 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+// found is what the command of an init finds, and what the init itself is like then.
+type found struct {
+	leadsGroup, leadsSession bool
+	sharesGroup              bool // with the init
+	blocked, ignored         reap.SignalSet
+	extra                    string // the descriptors from 3 on of the command
+	listen                   string // LISTEN_PID, by its meaning
+	dir                      string // of the command
+	initDir                  string
+	initExtra                bool // the init holds the descriptor that it was given
+	adopts                   bool
+}
+
+// lookAround has the command of an init tell what it finds.
+func lookAround(t *testing.T, program string, args []string) found {
+	t.Helper()
+	dir := t.TempDir()
+	_, extra := pipe(t)
+	const script = `echo "pid $$"; echo "listen $LISTEN_PID"; (sleep 1000 & echo "orphan $!"); echo ready; read line`
+	s := launchProgram(t, asSubreaper, func(cmd *exec.Cmd) {
+		cmd.Dir = dir
+		cmd.ExtraFiles = []*os.File{extra}
+	}, "sh", append(append([]string{"-c", `export LISTEN_PID=$$; exec "$@"`, "sh", program}, args...), "--", "sh", "-c", script)...)
+	extra.Close()
+	number := func(prefix string) int {
+		n, err := strconv.Atoi(s.expect(prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	command := number("pid ")
+	var f found
+	switch s.expect("listen ") {
+	case fmt.Sprint(s.pid):
+		f.listen = "the init"
+	case fmt.Sprint(command):
+		f.listen = "the command"
+	}
+	f.blocked, f.ignored = masksUnder(t, program, args)
+	orphan := number("orphan ")
+	s.expect("ready")
+	p, err := reap.ReadProc(command)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := reap.ReadProc(s.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.leadsGroup, f.leadsSession, f.sharesGroup = p.PGID == p.PID, p.Session == p.PID, p.PGID == own.PGID
+	f.dir, f.initDir = relative(dir, linkOf(command, "cwd")), relative(dir, linkOf(s.pid, "cwd"))
+	f.extra = strings.SplitN(linkOf(command, "fd/3"), ":", 2)[0]
+	// What an init does with its own directory and descriptors it does when the
+	// command has been started, and so perhaps a little later.
+	initial := linkOf(command, "fd/3")
+	holds := func() bool {
+		fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.pid))
+		for _, fd := range fds {
+			if linkOf(s.pid, "fd/"+fd.Name()) == initial {
+				return true
+			}
+		}
+		return false
+	}
+	base := filepath.Base(program)
+	if base == dumbInit || base == catatonit {
+		eventually(t, "the init has left its directory", func() bool { return linkOf(s.pid, "cwd") == "/" || initVersionIsOld(base, program) })
+		f.initDir = "/"
+	}
+	if base == catatonit {
+		eventually(t, "the init has closed what was not for it", func() bool { return !holds() })
+	}
+	f.initExtra = holds()
+	adopter, err := reap.ReadProc(orphan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.adopts = adopter.PPID == s.pid
+	unix.Kill(orphan, unix.SIGKILL)
+	s.stdin.Close()
+	s.wantCode(1)
+	return f
+}
+
+// masksUnder is what the command finds of signals that whoever started the init has
+// blocked and ignored.
+func masksUnder(t *testing.T, program string, args []string) (blocked, ignored reap.SignalSet) {
+	t.Helper()
+	given := []string{
+		"exec", "-block", fmt.Sprint(uint64(reap.Signals(unix.SIGTERM))),
+		"-ignore", fmt.Sprint(uint64(reap.Signals(unix.SIGHUP, unix.SIGINT, unix.SIGPIPE, unix.SIGTERM))), program,
+	}
+	s := launchProgram(t, asSubreaper, nil, probeBin, append(append(given, args...), "--", "cat", "/proc/self/status")...)
+	s.wantCode(0)
+	status := strings.Join(s.stdout.rest(), "\n")
+	return signalField(t, status, "SigBlk"), signalField(t, status, "SigIgn")
+}
+
+// initVersionIsOld tells the catatonit of before 0.2.1, which kept its directory.
+func initVersionIsOld(base, program string) bool {
+	out, _ := exec.Command(program, "--version").Output()
+	return base == catatonit && strings.HasPrefix(string(out), "tini version 0.1.")
+}
+
+func linkOf(pid int, name string) string {
+	target, _ := os.Readlink(fmt.Sprintf("/proc/%d/%s", pid, name))
+	return target
+}
+
+func relative(dir, path string) string {
+	if path == dir {
+		return "DIR"
+	}
+	return path
+}
+
+// Groups, sessions, masks, ignored signals, descriptors, directories, LISTEN_PID and
+// the adoption of orphans, each with and without its option.
+func TestPersonaEffects(t *testing.T) {
+	needExact(t)
+	stops := reap.Signals(unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU)
+	for _, c := range []struct {
+		name string
+		args []string
+		fix  func(*found) // the model's defects, mended
+	}{
+		{tini, nil, nil},
+		{tini, []string{"-s"}, nil},
+		{tini, []string{"-g"}, nil},
+		{dumbInit, nil, nil},
+		{dumbInit, []string{"-c"}, nil},
+		{catatonit, nil, func(f *found) { f.blocked &^= stops }},
+		{catatonit, []string{"-g"}, func(f *found) { f.blocked &^= stops }},
+	} {
+		t.Run(c.name+" "+strings.Join(c.args, " "), func(t *testing.T) {
+			theirs, ours := both(t, c.name, func(t *testing.T, program string) found { return lookAround(t, program, c.args) })
+			if c.fix != nil {
+				before := theirs
+				c.fix(&theirs)
+				if before == theirs {
+					t.Errorf("the model has no such defect: %+v", before)
+				}
+			}
+			if theirs != ours {
+				t.Errorf("the model: %+v\nreaper:    %+v", theirs, ours)
+			}
+		})
+	}
+}
+
+// What the command leaves behind is left alone, but for the TERM of dumb-init to its
+// group, which comes once, and as --rewrite has it.
+func TestPersonaLeftovers(t *testing.T) {
+	// The one in the group, and the one that has left it, tell what they got.
+	const script = `
+		"$0" signals <&3 3<&- &
+		setsid "$0" signals <&3 3<&- &
+		exec 3<&-
+		read line; exit 4`
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{tini, nil},
+		{tini, []string{"-s"}},
+		{tini, []string{"-sg"}},
+		{dumbInit, nil},
+		{dumbInit, []string{"-c"}},
+		{dumbInit, []string{"-r", "15:10"}},
+		{dumbInit, []string{"-r", "15:0"}},
+		{catatonit, nil},
+	} {
+		theirs, ours := both(t, c.name, func(t *testing.T, program string) string {
+			hold, release := pipe(t)
+			s := launchProgram(t, asSubreaper, func(cmd *exec.Cmd) {
+				cmd.ExtraFiles = []*os.File{hold}
+			}, program, append(c.args, "--", "sh", "-c", script, probeBin)...)
+			hold.Close()
+			s.expect("ready")
+			s.expect("ready")
+			s.stdin.Write([]byte("\n"))
+			s.wantCode(4)
+			// Both are there still. Each gets a mark, after which nothing is to come.
+			marked := 0
+			for _, p := range append(descendants(os.Getpid()), children(os.Getpid())...) {
+				if p.Name == "probe" && unix.Kill(p.PID, unix.SIGUSR2) == nil {
+					marked++
+				}
+			}
+			if marked < 2 {
+				t.Fatalf("%d are left", marked)
+			}
+			eventually(t, "both have got the mark", func() bool { return s.count("got 12") >= 2 })
+			release.Close()
+			var got []string
+			for _, line := range s.stdout.rest() {
+				if strings.HasPrefix(line, "got ") && line != "got 12" {
+					got = append(got, line)
+				}
+			}
+			return strings.Join(got, " ")
+		})
+		if theirs != ours {
+			t.Errorf("%s %v: the model: %q, reaper: %q", c.name, c.args, theirs, ours)
+		}
+	}
+}
+
+// A REAPER_ variable has a persona deal with what is left.
+func TestPersonaWithVariables(t *testing.T) {
+	inEach(t, realPlaces, func(t *testing.T, at place) {
+		for _, name := range models {
+			s := launchProgram(t, at, func(cmd *exec.Cmd) {
+				cmd.Env = append(os.Environ(), "REAPER_LEFTOVERS=stop", "REAPER_LEAKS=fail", "TINI_SUBREAPER=")
+			}, persona(t, name), "--", "sh", "-c", `env | grep REAPER; setsid sleep 1000 & exit 0`)
+			s.wantCode(86)
+			if text := s.stderr.String() + strings.Join(s.stdout.rest(), "\n"); !strings.Contains(text, "sleep 1000") || strings.Contains(text, "REAPER_") {
+				t.Errorf("%s: %s", name, text)
+			}
+		}
+		// A wrong one is said by reaper.
+		s := launchProgram(t, at, func(cmd *exec.Cmd) { cmd.Env = append(os.Environ(), "REAPER_LEFTOVERS=junk") }, persona(t, tini), "true")
+		s.wantCode(125)
+		if text := s.stderr.rest(); len(text) != 2 || !strings.HasPrefix(text[0], "reaper: REAPER_LEFTOVERS=junk") {
+			t.Errorf("%q", text)
+		}
+		// The ladder of stopping is there if it is asked for.
+		s = launchProgram(t, at, func(cmd *exec.Cmd) { cmd.Env = append(os.Environ(), "REAPER_STOP_TIMEOUT=50ms") },
+			persona(t, dumbInit), probeBin, "signals")
+		s.expect("ready")
+		s.signal(unix.SIGTERM)
+		s.wantCode(137)
+	})
+}
+
+// The defects of the models that are mended: a SIGCHLD that was ignored by whoever
+// started it, and a closed stdin.
+func TestPersonaMends(t *testing.T) {
+	needExact(t)
+	for _, name := range models {
+		program := persona(t, name)
+		ignoring := []string{"exec", "-ignore", fmt.Sprint(uint64(reap.Signals(unix.SIGCHLD))), program, "--", "sh", "-c", "exit 3"}
+		launchProgram(t, asSubreaper, nil, probeBin, ignoring...).wantCode(3)
+		launchProgram(t, asSubreaper, nil, probeBin, "exec", "-close", "0", program, "--", "sh", "-c", "exit 3").wantCode(3)
+		// As itself it is the same.
+	}
+	m := modelOf(t, tini)
+	closed := []string{"exec", "-close", "0", m.binary, "-s", "--", "sh", "-c", "exit 3"}
+	if got := launchProgram(t, asSubreaper, nil, probeBin, closed...).wait(); got != reap.ExitStatus(1) {
+		t.Errorf("tini has been mended: %v", got)
+	}
+	for _, name := range []string{tini, catatonit} {
+		m := modelOf(t, name)
+		s := launchProgram(t, asSubreaper, nil, probeBin, "exec", "-ignore", fmt.Sprint(uint64(reap.Signals(unix.SIGCHLD))),
+			m.binary, "--", "sh", "-c", "echo ready; exit 3")
+		s.expect("ready")
+		eventually(t, "the command is gone", func() bool { return len(children(s.pid)) == 0 })
+		if state := stateOf(s.pid); state == gone || state == 'Z' {
+			t.Errorf("%s has been mended", name) // it waits for ever
+		}
+	}
+}
+
+// Pausing: it reaps who comes, and ends with 0 on TERM or INT alone.
+func TestPersonaPause(t *testing.T) {
+	run := func(program string, args ...string) func(t *testing.T, sig syscall.Signal) {
+		return func(t *testing.T, sig syscall.Signal) {
+			for _, at := range bothPlaces {
+				// It is up when it has reaped the child that it has inherited.
+				s := launchProgram(t, at, nil, "sh", append([]string{"-c", `sleep 1000 & echo ready; exec "$@"`, "sh", program}, args...)...)
+				s.expect("ready")
+				child := s.command().PID
+				eventually(t, "it is no shell any more", func() bool { return commandOf(s.pid) != "sh" })
+				unix.Kill(child, unix.SIGKILL)
+				eventually(t, "the child is reaped", func() bool { return stateOf(child) == gone })
+				s.signal(unix.SIGHUP)
+				s.signal(unix.SIGUSR1)
+				s.signal(sig)
+				s.wantCode(0)
+				if out := s.stdout.rest(); len(out) > 1 {
+					t.Errorf("%q", out)
+				}
+			}
+		}
+	}
+	for _, sig := range []syscall.Signal{unix.SIGTERM, unix.SIGINT} {
+		both(t, catatonit, func(t *testing.T, program string) bool { run(program, "-P")(t, sig); return true })
+		run(persona(t, catatonit), "-P", "--", "no-such-command")(t, sig)
+		run(persona(t, "pause"))(t, sig)
+		run(reaperBin, "--as", "pause")(t, sig)
+		run(reaperBin, "--as=catatonit", "-P")(t, sig)
+	}
+	if s := launchProgram(t, asSubreaper, nil, persona(t, "pause"), "-v"); s.wait() != 0 || len(s.stdout.rest()) != 1 {
+		t.Error("the version of pause")
+	}
+}
+
+// What --as takes, and where.
+func TestAs(t *testing.T) {
+	launch(t, asSubreaper, nil, "--as", "tini", "-s", "-e", "3", "--", "sh", "-c", "exit 3").wantCode(0)
+	launch(t, asSubreaper, nil, "--as=dumb-init", "/nonexistent").wantCode(2)
+	launch(t, asSubreaper, nil, "--as", "docker-init", "--version").wantCode(0)
+	for _, args := range [][]string{{"--as"}, {"--as", "systemd", "true"}, {"--as="}, {"-v", "--as", "tini", "true"}, {"run", "--as", "tini", "true"}} {
+		s := launch(t, asSubreaper, nil, args...)
+		s.wantCode(125)
+		if lines := s.stderr.rest(); len(lines) != 2 || !strings.Contains(lines[0], "--as") {
+			t.Errorf("%q: %q", args, lines)
+		}
+	}
+	// A copy of the binary is the same as a link.
+	copied := filepath.Join(t.TempDir(), "dumb-init")
+	if err := os.Link(reaperBin, copied); err != nil {
+		text, readErr := os.ReadFile(reaperBin)
+		if err := errors.Join(readErr, os.WriteFile(copied, text, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	launchProgram(t, asSubreaper, nil, copied, "/nonexistent").wantCode(2)
+}
+
+// As the leader of a session dumb-init gives its terminal to that of its command, and
+// the hang-up that the kernel makes of it reaches nobody; one from outside does.
+func TestPersonaLeavesTerminal(t *testing.T) {
+	needExact(t)
+	both(t, dumbInit, func(t *testing.T, program string) bool {
+		m := startTerminal(t, asSubreaper, nil, program, probeBin, "signals")
+		m.expect("ready")
+		command := m.onlyChild(m.pid)
+		m.awaitForeground(command)
+		unix.Kill(m.pid, unix.SIGUSR1)
+		m.expect("got 10")
+		m.mustNotShow("got 1\n")
+		m.mustNotShow("got 18\n")
+		m.typeKeys(keyInterrupt)
+		m.expect("got 2")
+		if rows := (&pty.Winsize{Rows: 33, Cols: 77}); m.ioctl(func(fd int) error {
+			return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows.Rows, Col: rows.Cols})
+		}) != nil {
+			t.Error("cannot change the size")
+		}
+		m.expect("got 28")
+		unix.Kill(m.pid, unix.SIGHUP)
+		m.expect("got 1\n")
+		m.typeKeys(keyEnd)
+		m.wantCode(0)
+		return true
+	})
+}
+
+// ^Z, fg, bg and ^C under a shell, for each persona. Two of the models wedge the
+// terminal there: see TestTerminalWedgeOfTini.
+func TestPersonaJobControl(t *testing.T) {
+	for _, c := range []struct {
+		name, args string
+		apart      bool // in a session of its own, where it may read at any time
+	}{
+		{tini, "-s", false},
+		{tini, "", false},
+		{"docker-init", "", false},
+		{catatonit, "", false},
+		{dumbInit, "", true},
+		{dumbInit, "-c", false},
+	} {
+		t.Run(c.name+" "+c.args, func(t *testing.T) {
+			m := startShell(t, persona(t, c.name), bash()...)
+			j := m.start(`$REAPER ` + c.args + ` -- sh -c "$READING"`)
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("the terminal:\n%s", m.shown())
+				}
+			})
+			toFront := func() {
+				m.enter("fg")
+				eventually(t, "it has the terminal", func() bool { return m.foreground() != m.pid })
+				m.await([]byte{'S'}, j.reaper, j.command)
+			}
+			m.typeKeys("one\n")
+			m.expect("got-one")
+			m.typeKeys(keyStop)
+			m.expect(prompt)
+			m.awaitStopped(j.reaper, j.command)
+			toFront()
+			m.typeKeys("two\n")
+			m.expect("got-two")
+			m.typeKeys(keyStop)
+			m.expect(prompt)
+			m.awaitStopped(j.reaper, j.command)
+			if !c.apart { // there it would read what is meant for the shell
+				m.enter("bg; echo did")
+				m.expect("did\n")
+				m.expect(prompt)
+				m.awaitStopped(j.reaper, j.command) // as it reads from the background
+				m.awaitJob("Stopped")               // else fg would not continue it
+			}
+			toFront()
+			m.typeKeys("three\n")
+			m.expect("got-three")
+			m.typeKeys(keyInterrupt)
+			m.expect(prompt)
+			m.enter("echo code-$?; exit")
+			m.expect("code-130")
+			m.wantCode(0)
+		})
+	}
+}
