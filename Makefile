@@ -1,5 +1,6 @@
 # make build   bin/reaper: static, stripped, reproducible
 # make test    everything that needs no network; skips, with the reason, what this machine cannot do
+# make test-docker   in real containers; needs root and Debian's docker.io and busybox-static
 # make lint    the linters, at the versions below
 # make bench   what things cost; Go benchmarks
 # make demo    the life of a zombie, live
@@ -22,7 +23,7 @@ LDFLAGS = -s -w -buildid= \
 # -race needs cgo, so a C compiler.
 RACE = $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race,)
 
-.PHONY: all build build-race build-plain test test-unit test-kernel bench lint fmt demo tools clean
+.PHONY: all build build-race build-plain test test-unit test-kernel test-docker bench lint fmt demo tools clean
 
 all: build lint test
 
@@ -46,13 +47,17 @@ else
 	@echo "skipped: the same with -race, there is no C compiler"
 endif
 
+KERNEL_TESTS = ./test ./test/demo ./test/probe
 test-kernel:
-	$(GO) test $(TESTFLAGS) -count=1 ./test/...
+	$(GO) test $(TESTFLAGS) -count=1 $(KERNEL_TESTS)
 ifneq ($(RACE),)
-	$(GO) test $(TESTFLAGS) $(RACE) -count=1 ./test/...
+	$(GO) test $(TESTFLAGS) $(RACE) -count=1 $(KERNEL_TESTS)
 else
 	@echo "skipped: the same with -race, there is no C compiler"
 endif
+
+test-docker:
+	$(GO) test $(TESTFLAGS) -count=1 ./test/docker
 
 TOOLS = bin/tools
 tools: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
