@@ -15,8 +15,8 @@ type ancestor struct {
 	proc   reap.Proc
 	args   []string
 	parent *ancestor
-	zombie int // how often it was seen as a zombie that its parent had left
-	missed bool
+	zombie int  // how often it was seen as a zombie that its parent had left
+	missed bool // in the last reading
 }
 
 // look takes in a reading of the tree, in which parents come before children.
@@ -41,13 +41,14 @@ func (l *lineage) look(procs []reap.Proc, commandLine func(pid int) []string) {
 		case a.args == nil || a.proc.Name != p.Name: // what it executed since has another name
 			a.args = commandLine(p.PID)
 		}
-		a.proc = p
+		a.proc, a.missed = p, false
 		now[p.PID] = a
 	}
-	// A zombie whose parent has just ended is a child of this process, and not in the
-	// reading any more: it is about to be reaped, and then asked for.
+	// Who is missing may be there still: a parent that ends while the tree is read hides
+	// its children. So may a zombie whose parent has just ended: it is a child of this
+	// process, about to be reaped, and then asked for.
 	for pid, a := range l.alive {
-		if now[pid] == nil && a.zombie > 0 && !a.missed {
+		if now[pid] == nil && !a.missed {
 			a.missed = true
 			now[pid] = a
 		}

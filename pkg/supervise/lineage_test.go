@@ -28,6 +28,24 @@ func TestLineage(t *testing.T) {
 	}
 }
 
+// One reading may miss a process, as its parent ends meanwhile. Who is missing twice is
+// gone.
+func TestLineageMissed(t *testing.T) {
+	for misses, want := range []int{1, 1, 0} {
+		var l lineage
+		l.look([]reap.Proc{proc(10, 1, 'S'), proc(11, 10, 'S')}, named)
+		for range 3 { // each time it is seen it may be missed once more
+			for range misses {
+				l.look(nil, named)
+			}
+			l.look([]reap.Proc{proc(11, 1, 'S')}, named)
+		}
+		if got := l.of(proc(11, 1, 'S')); len(got) != want {
+			t.Errorf("missed %d times: %v", misses, got)
+		}
+	}
+}
+
 // A command line is read again when another program has been executed, and not
 // when it cannot have changed.
 func TestLineageReadsCommandLines(t *testing.T) {

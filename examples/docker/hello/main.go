@@ -42,7 +42,11 @@ func serve(ctx context.Context, addr string) error {
 		return err
 	}
 	server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Second}
-	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") })
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := fmt.Fprintln(w, "hello"); err != nil {
+			log.Print(err)
+		}
+	})
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	log.Print("hello: listening on " + addr)
