@@ -253,34 +253,6 @@ func TestPersonaWithVariables(t *testing.T) {
 	})
 }
 
-// The defects of the models that are mended: a SIGCHLD that was ignored by whoever
-// started it, and a closed stdin.
-func TestPersonaMends(t *testing.T) {
-	needExact(t)
-	for _, name := range models {
-		program := persona(t, name)
-		ignoring := []string{"exec", "-ignore", fmt.Sprint(uint64(reap.Signals(unix.SIGCHLD))), program, "--", "sh", "-c", "exit 3"}
-		launchProgram(t, asSubreaper, nil, probeBin, ignoring...).wantCode(3)
-		launchProgram(t, asSubreaper, nil, probeBin, "exec", "-close", "0", program, "--", "sh", "-c", "exit 3").wantCode(3)
-		// As itself it is the same.
-	}
-	m := modelOf(t, tini)
-	closed := []string{"exec", "-close", "0", m.binary, "-s", "--", "sh", "-c", "exit 3"}
-	if got := launchProgram(t, asSubreaper, nil, probeBin, closed...).wait(); got != reap.ExitStatus(1) {
-		t.Errorf("tini has been mended: %v", got)
-	}
-	for _, name := range []string{tini, catatonit} {
-		m := modelOf(t, name)
-		s := launchProgram(t, asSubreaper, nil, probeBin, "exec", "-ignore", fmt.Sprint(uint64(reap.Signals(unix.SIGCHLD))),
-			m.binary, "--", "sh", "-c", "echo ready; exit 3")
-		s.expect("ready")
-		eventually(t, "the command is gone", func() bool { return len(children(s.pid)) == 0 })
-		if state := stateOf(s.pid); state == gone || state == 'Z' {
-			t.Errorf("%s has been mended", name) // it waits for ever
-		}
-	}
-}
-
 // Pausing: it reaps who comes, and ends with 0 on TERM or INT alone.
 func TestPersonaPause(t *testing.T) {
 	run := func(program string, args ...string) func(t *testing.T, sig syscall.Signal) {

@@ -113,7 +113,10 @@ func outcomeOf(s *session) outcome {
 // the same streams, codes and lines.
 func TestPersonaCommandLine(t *testing.T) {
 	dir := t.TempDir()
-	script, plain := filepath.Join(dir, "script"), filepath.Join(dir, "plain")
+	script, plain, foreign := filepath.Join(dir, "script"), filepath.Join(dir, "plain"), filepath.Join(dir, "foreign")
+	if err := os.WriteFile(foreign, []byte("#!/no/such/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(script, []byte("echo ran \"$@\"; exit 9\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +160,7 @@ func TestPersonaCommandLine(t *testing.T) {
 		{tini, "-s -- no-such-command", nil},
 		{tini, "-s -- " + plain, nil},
 		{tini, "-s -- " + dir, nil},
+		{tini, "-s -- " + foreign, nil},
 		{tini, "-s -- " + plain + "/x", nil},
 		{tini, "-s -- " + script + " one", nil},
 		{tini, "-s true", nil},
@@ -206,6 +210,7 @@ func TestPersonaCommandLine(t *testing.T) {
 		{dumbInit, "no-such-command", nil},
 		{dumbInit, plain, nil},
 		{dumbInit, dir, nil},
+		{dumbInit, foreign, nil},
 		{dumbInit, script + " one", nil},
 		{dumbInit, "-v true", nil},
 		{dumbInit, "true", env("DUMB_INIT_DEBUG=1")},
@@ -230,6 +235,7 @@ func TestPersonaCommandLine(t *testing.T) {
 		{catatonit, "no-such-command", nil},
 		{catatonit, plain, nil},
 		{catatonit, dir, nil},
+		{catatonit, foreign, nil},
 		{catatonit, script + " one", nil},
 		{catatonit, "true", env("CATATONIT_LOG=")},
 		{catatonit, "-x", env("CATATONIT_LOG=1")},

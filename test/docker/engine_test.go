@@ -1,5 +1,3 @@
-// Package docker tests reaper in containers of a real engine. It starts a dockerd of
-// its own and leaves nothing of it behind.
 package docker
 
 import (
