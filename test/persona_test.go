@@ -152,6 +152,13 @@ func TestPersonaCommandLine(t *testing.T) {
 		{tini, "-e 256 -- true", nil},
 		{tini, "-e -1 -- true", nil},
 		{tini, "-e 3x -- true", nil},
+		{tini, "-s -e ${IFS} -- true", nil},
+		{tini, "-s -e ${IFS}3 -- true", nil},
+		{tini, "-s -e 3${IFS} -- true", nil},
+		{tini, "-s -e -0 -- true", nil},
+		{tini, "-s -e 99999999999999999999 -- true", nil},
+		{tini, "-s -e ${NONE} -- sh -c exit${IFS}3", nil},
+		{tini, "-s ${NONE}", nil},
 		{tini, "-s -e +3 -- sh -c exit${IFS}3", nil},
 		{tini, "-s -e3 -e 4 -- sh -c exit${IFS}4", nil},
 		{tini, "-s -e 143 -- sh -c kill${IFS}$$", nil},
@@ -208,6 +215,14 @@ func TestPersonaCommandLine(t *testing.T) {
 		{dumbInit, "sh -c kill${IFS}$$", nil},
 		{dumbInit, "/nonexistent", nil},
 		{dumbInit, "no-such-command", nil},
+		{dumbInit, "${NONE}", nil},
+		{dumbInit, "- true", nil},
+		{dumbInit, "-r ${IFS}15:${IFS}2 true", nil},
+		{dumbInit, "-r 15${IFS}:2 true", nil},
+		{dumbInit, "-r 15:2:3 true", nil},
+		{dumbInit, "-r 15: true", nil},
+		{dumbInit, "-r :2 true", nil},
+		{dumbInit, "-r 99999999999:2 true", nil},
 		{dumbInit, plain, nil},
 		{dumbInit, dir, nil},
 		{dumbInit, foreign, nil},
@@ -228,6 +243,7 @@ func TestPersonaCommandLine(t *testing.T) {
 		{catatonit, "--version=1", nil},
 		{catatonit, "--bad", nil},
 		{catatonit, "-x true", nil},
+		{catatonit, "${NONE}", nil},
 		{catatonit, "-gx true", nil},
 		{catatonit, "-g -- sh -c exit${IFS}7", nil},
 		{catatonit, "true", nil},
@@ -252,11 +268,11 @@ func TestPersonaCommandLine(t *testing.T) {
 	}
 }
 
-// words splits at blanks; ${IFS} stands for one in a word.
+// words splits at blanks; ${IFS} stands for one in a word, ${NONE} for an empty word.
 func words(line string) []string {
 	list := strings.Fields(line)
 	for i := range list {
-		list[i] = strings.ReplaceAll(list[i], "${IFS}", " ")
+		list[i] = strings.ReplaceAll(strings.ReplaceAll(list[i], "${IFS}", " "), "${NONE}", "")
 	}
 	return list
 }

@@ -29,7 +29,7 @@ as well: REAPER_LEFTOVERS=stop stops what the program leaves behind.
 
 // parseCatatonit reads the command line of catatonit.
 func parseCatatonit(c *call) (*options, []string, *reply) {
-	o := personaOptions(catatonit())
+	o := personaOptions(asCatatonit())
 	o.config.ListenPID = true
 	dropSignals(&o.config, unix.SIGTTIN, unix.SIGTTOU)
 	if _, ok := c.lookup("CATATONIT_DEBUG"); ok {
@@ -67,7 +67,7 @@ func parseCatatonit(c *call) (*options, []string, *reply) {
 	return o, command, nil
 }
 
-func catatonit() *persona {
+func asCatatonit() *persona {
 	return &persona{
 		failed:    1,
 		startCode: codeAnyway(1),
@@ -82,16 +82,7 @@ func catatonit() *persona {
 
 // catatonitPrefix is "ERROR (catatonit:7): ".
 func catatonitPrefix(level zapcore.Level, pid int) string {
-	name := "ERROR"
-	switch level { //nolint:exhaustive // those above are errors
-	case zapcore.DebugLevel:
-		name = "DEBUG"
-	case zapcore.InfoLevel:
-		name = "INFO"
-	case zapcore.WarnLevel:
-		name = "WARN"
-	}
-	return fmt.Sprintf("%s (catatonit:%d): ", name, pid)
+	return fmt.Sprintf("%s (catatonit:%d): ", levelName(level, "ERROR"), pid)
 }
 
 // parsePause reads the command line of the pause program of Kubernetes, which is

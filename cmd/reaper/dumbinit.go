@@ -74,7 +74,7 @@ func parseDumbInit(c *call) (*options, []string, *reply) {
 	if value, _ := c.lookup("DUMB_INIT_SETSID"); value == "0" {
 		single = true
 	}
-	o := personaOptions(dumbInit(debug))
+	o := personaOptions(asDumbInit(debug))
 	o.noSubreaper = true
 	o.byDefault = true
 	o.setDumbInit(single, rewrite)
@@ -106,7 +106,7 @@ func (o *options) setDumbInit(single bool, rewrite map[syscall.Signal]syscall.Si
 	c.Rewrite = rewrite
 }
 
-func dumbInit(debug bool) *persona {
+func asDumbInit(debug bool) *persona {
 	as := &persona{
 		failed:    1,
 		startCode: codeAnyway(2),

@@ -21,6 +21,14 @@ type personaLog struct {
 	received string                                    // said before each exit, if anything
 }
 
+// levelName is the name of a level; all that is above a warning is the highest.
+func levelName(level zapcore.Level, highest string) string {
+	if level > zapcore.WarnLevel {
+		return highest
+	}
+	return level.CapitalString()
+}
+
 // fatal is a line of the highest level.
 func (l *personaLog) fatal(text string) string {
 	return l.prefix(zapcore.FatalLevel, os.Getpid()) + text

@@ -56,49 +56,20 @@ func parseTini(c *call) (*options, []string, *reply) {
 	if slices.Equal(c.args, []string{"--version"}) { // it is no option beside others
 		return nil, nil, &reply{stdout: tiniVersionLine()}
 	}
-	t := &tini{verbosity: 1}
-	o := personaOptions(t.persona())
+	o := personaOptions(asTini())
 	o.noSubreaper = true
 	// It is deaf to what the terminal sends to those in the background.
 	dropSignals(&o.config, unix.SIGTTIN, unix.SIGTTOU)
-	options := []cOption{
-		{letter: 'p', value: true},
-		{letter: 'h'},
-		{letter: 'v'},
-		{letter: 'w'},
-		{letter: 'g'},
-		{letter: 'l'},
-		{letter: 'e', value: true},
-		{letter: 's'},
-	}
-	usage := fmt.Sprintf(tiniUsage, filepath.Base(c.name))
-	command, wrong, end := getopt(c.name, options, c.args, func(letter byte, value string) *reply {
+	verbosity, usage := 1, fmt.Sprintf(tiniUsage, filepath.Base(c.name))
+	command, wrong, end := getopt(c.name, tiniOptions, c.args, func(letter byte, value string) *reply {
 		switch letter {
 		case 'h':
 			return &reply{stdout: usage}
-		case 'l':
-			return &reply{stdout: licence}
-		case 's':
-			o.noSubreaper = false
 		case 'v':
-			t.verbosity++
-		case 'w':
-			o.as.log.orphans = zapcore.WarnLevel
-		case 'g':
-			o.set("group", "true")
-		case 'p':
-			if name, ok := strings.CutPrefix(value, "SIG"); !ok || name == "" || !strings.Contains(tiniSignals, " "+name+" ") {
-				return &reply{stderr: o.as.log.fatal("Not a valid option for -p: "+value) + "\n", code: 1}
-			}
-			o.set("parent-death", value)
-		case 'e':
-			code, ok := tiniCode(value)
-			if !ok {
-				return &reply{stderr: o.as.log.fatal("Not a valid option for -e: "+value) + "\n", code: 1}
-			}
-			o.set("ok-exit", strconv.Itoa(code))
+			verbosity++
+			return nil
 		}
-		return nil
+		return o.tiniOption(letter, value)
 	})
 	switch {
 	case end != nil:
@@ -113,39 +84,68 @@ func parseTini(c *call) (*options, []string, *reply) {
 		o.set("group", "true")
 	}
 	if text, ok := c.lookup("TINI_VERBOSITY"); ok {
-		t.verbosity = atoi(text)
+		verbosity = atoi(text)
 	}
-	o.as.log.level = t.level()
+	o.as.log.level = tiniLevel(verbosity)
 	return o, command, nil
 }
 
-type tini struct{ verbosity int }
+var tiniOptions = []cOption{ //nolint:gochecknoglobals // a constant, if there were such
+	{letter: 'p', value: true},
+	{letter: 'h'},
+	{letter: 'v'},
+	{letter: 'w'},
+	{letter: 'g'},
+	{letter: 'l'},
+	{letter: 'e', value: true},
+	{letter: 's'},
+}
 
-func (t *tini) level() zapcore.Level {
+// tiniOption takes in one option.
+func (o *options) tiniOption(letter byte, value string) *reply {
+	bad := &reply{stderr: o.as.log.fatal(fmt.Sprintf("Not a valid option for -%c: %s\n", letter, value)), code: 1}
+	switch letter {
+	case 'l':
+		return &reply{stdout: licence}
+	case 's':
+		o.noSubreaper = false
+	case 'w':
+		o.as.log.orphans = zapcore.WarnLevel
+	case 'g':
+		o.set("group", "true")
+	case 'p':
+		if name, ok := strings.CutPrefix(value, "SIG"); !ok || name == "" || !strings.Contains(tiniSignals, " "+name+" ") {
+			return bad
+		}
+		o.set("parent-death", value)
+	case 'e':
+		code, ok := tiniCode(value)
+		if !ok {
+			return bad
+		}
+		o.set("ok-exit", strconv.Itoa(code))
+	}
+	return nil
+}
+
+// tiniLevel is from which level on there are lines.
+func tiniLevel(verbosity int) zapcore.Level {
 	switch {
-	case t.verbosity <= 0:
+	case verbosity <= 0:
 		return zapcore.ErrorLevel
-	case t.verbosity == 1:
+	case verbosity == 1:
 		return zapcore.WarnLevel
-	case t.verbosity == 2:
+	case verbosity == 2:
 		return zapcore.InfoLevel
 	default:
 		return zapcore.DebugLevel
 	}
 }
 
-func (t *tini) persona() *persona {
+func asTini() *persona {
 	return &persona{
-		failed: 1,
-		startCode: func(errno error) int {
-			switch {
-			case errors.Is(errno, unix.ENOENT):
-				return exitNotFound
-			case errors.Is(errno, unix.EACCES):
-				return exitNoExec
-			}
-			return 1
-		},
+		failed:    1,
+		startCode: tiniStartCode,
 		startLine: func(name string, err error) string { return fmt.Sprintf("exec %s failed: %v", name, err) },
 		log: personaLog{
 			prefix: tiniPrefix, chats: true, orphans: zapcore.DebugLevel, received: "Received SIGCHLD",
@@ -155,18 +155,19 @@ func (t *tini) persona() *persona {
 	}
 }
 
+func tiniStartCode(errno error) int {
+	switch {
+	case errors.Is(errno, unix.ENOENT):
+		return exitNotFound
+	case errors.Is(errno, unix.EACCES):
+		return exitNoExec
+	}
+	return 1
+}
+
 // tiniPrefix is "[WARN  tini (7)] ".
 func tiniPrefix(level zapcore.Level, pid int) string {
-	name := "FATAL"
-	switch level { //nolint:exhaustive // those above are fatal
-	case zapcore.DebugLevel:
-		name = "DEBUG"
-	case zapcore.InfoLevel:
-		name = "INFO"
-	case zapcore.WarnLevel:
-		name = "WARN"
-	}
-	return fmt.Sprintf("[%-5s tini (%d)] ", name, pid)
+	return fmt.Sprintf("[%-5s tini (%d)] ", levelName(level, "FATAL"), pid)
 }
 
 // warnOfNoSubreaper says that no orphan will come.
@@ -179,11 +180,10 @@ func warnOfNoSubreaper(p *process, o *options) {
 
 // tiniCode reads an exit code as strtol(3) does, for which nothing at all is 0.
 func tiniCode(text string) (code int, ok bool) {
-	text = strings.TrimLeft(text, " \t\n\v\f\r")
 	if text == "" {
 		return 0, true
 	}
-	code, err := strconv.Atoi(text)
+	code, err := strconv.Atoi(strings.TrimLeft(text, " \t\n\v\f\r"))
 	return code, err == nil && code >= 0 && code <= 255
 }
 
