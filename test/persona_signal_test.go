@@ -174,7 +174,7 @@ func TestPersonaSignalsOfTheRuntime(t *testing.T) {
 				s := launchAs(t, asPID1, program, nil, "--", "sh", "-c", script)
 				s.expect("ready")
 				s.signal(sig)
-				return s.wait().String() + s.stdout.String()
+				return s.wait().String() + " " + strings.Join(s.stdout.rest(), " ")
 			})
 			if theirs != ours {
 				t.Errorf("%s, signal %d: the model %q, reaper %q", name, int(sig), theirs, ours)
