@@ -400,3 +400,81 @@ func TestPersonaJobControl(t *testing.T) {
 		})
 	}
 }
+
+// What is typed, a new size, and the hang-up reach the command as they do under the
+// model: on a terminal of its own, as a container has it.
+func TestPersonaTerminal(t *testing.T) {
+	needExact(t)
+	for _, c := range []struct {
+		name string
+		args []string
+	}{
+		{tini, []string{"-s"}},
+		{tini, []string{"-s", "-g"}},
+		{catatonit, nil},
+		{dumbInit, nil},
+		{dumbInit, []string{"-c"}},
+	} {
+		theirs, ours := both(t, c.name, func(t *testing.T, program string) string {
+			hangup := filepath.Join(t.TempDir(), "hangup")
+			const script = `trap 'echo hup >"$0"; exit 5' HUP; trap 'echo got-int' INT
+				trap 'echo got-winch $(stty size)' WINCH; echo ready; while :; do sleep 0.01; done`
+			m := startTerminal(t, asSubreaper, nil, program, append(c.args, "--", "bash", "-c", script, hangup)...)
+			m.expect("ready")
+			m.typeKeys(keyInterrupt)
+			m.expect("got-int")
+			if err := m.ioctl(func(fd int) error {
+				return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 77})
+			}); err != nil {
+				t.Fatal(err)
+			}
+			m.expect("got-winch 33 77")
+			m.master.Close()
+			status := m.wait()
+			text, err := os.ReadFile(hangup)
+			return fmt.Sprint(status, string(text), err)
+		})
+		if theirs != ours {
+			t.Errorf("%s %v: the model %q, reaper %q", c.name, c.args, theirs, ours)
+		}
+	}
+}
+
+// The death of its own parent is a signal like any other, and so for the command.
+func TestPersonaParentDeath(t *testing.T) {
+	needExact(t)
+	theirs, ours := both(t, tini, func(t *testing.T, program string) bool {
+		// A shell takes away the stdin of what it starts in the background.
+		s := launchProgram(t, asSubreaper, nil, "sh", "-c", `exec 3<&0; "$@" <&3 3<&- & exec 3<&-; wait`, "sh",
+			program, "-s", "-p", "SIGUSR1", "--", probeBin, "signals")
+		s.expect("ready")
+		s.signal(unix.SIGKILL) // the shell
+		_, ok := s.stdout.await("got 10")
+		return ok
+	})
+	if !theirs || !ours {
+		t.Errorf("the model %v, reaper %v", theirs, ours)
+	}
+}
+
+// As docker-init, where there is no /proc, orphans are adopted and signals forwarded.
+func TestPersonaNoProc(t *testing.T) {
+	if os.Geteuid() != 0 {
+		cannot(t, "only root can unmount /proc in a namespace")
+	}
+	asPID1.need(t)
+	for _, args := range [][]string{{"docker-init", "-vvv", "--"}, {dumbInit, "-v", "--"}, {catatonit, "--"}} {
+		s := launchProgram(t, asPID1, func(cmd *exec.Cmd) {
+			cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS
+			cmd.Env = append(os.Environ(), "CATATONIT_DEBUG=1")
+		}, "/bin/sh", append([]string{"-c", `umount -l /proc && exec "$@"`, "sh", persona(t, args[0])},
+			append(args[1:], "/bin/sh", "-c", `[ -e /proc/1 ] && exit 1; ( : & ); trap 'exit 9' USR1; echo ready; read line; read line`)...)...)
+		s.expect("ready")
+		eventually(t, "the orphan is reaped", func() bool { return len(children(s.pid)) == 1 })
+		s.signal(unix.SIGUSR1)
+		s.wantCode(9)
+		if text := s.stderr.String(); strings.Contains(text, "system call failed") {
+			t.Errorf("%s: %s", args[0], text)
+		}
+	}
+}
