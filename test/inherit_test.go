@@ -52,6 +52,19 @@ func seenBy(t *testing.T, prepare func(*exec.Cmd), words ...string) string {
 	return strings.Join(kept, "")
 }
 
+// A service manager that has started reaper for a socket has named reaper; the command
+// is to take the socket, and finds its own pid.
+func TestListenPID(t *testing.T) {
+	needExact(t)
+	s := launchProgram(t, asSubreaper, nil, "sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"`, "sh",
+		reaperBin, "--", "sh", "-c", `echo "$LISTEN_FDS $LISTEN_PID $$"`)
+	s.wantCode(0)
+	var fds, listen, own int
+	if _, err := fmt.Sscan(strings.Join(s.stdout.rest(), " "), &fds, &listen, &own); err != nil || fds != 1 || listen != own {
+		t.Errorf("%s, %v", s.stdout, err)
+	}
+}
+
 // What the command finds is what reaper was given: the same program is started
 // in the same way without and with reaper in between, and has to see the same
 // (pitfalls 4, 9, 10, 61).

@@ -126,7 +126,8 @@ func switches(t *testing.T, pid int) (n int) {
 func TestPersonaInBackground(t *testing.T) {
 	theirs, ours := both(t, tini, func(t *testing.T, program string) bool {
 		m := startShell(t, program, bash()...)
-		m.enter(`$REAPER -s -- sh -c 'echo ready; exec sleep 1000' & echo did`)
+		// The shell waits: one that wants to read finds its terminal gone, and ends.
+		m.enter(`$REAPER -s -- sh -c 'echo ready; exec sleep 1000' & wait`)
 		m.expect("ready")
 		j := m.jobOf(m.pid)
 		return m.foreground() == j.command

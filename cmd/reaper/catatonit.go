@@ -73,9 +73,9 @@ func asCatatonit() *persona {
 		startCode: codeAnyway(1),
 		startLine: func(_ string, err error) string { return "failed to exec pid1: " + err.Error() },
 		log:       personaLog{level: zapcore.ErrorLevel, orphans: zapcore.DebugLevel, prefix: catatonitPrefix},
-		started: func(o *options) {
+		started: func() {
 			leaveRoot()
-			closeInherited(o.reportFD)
+			closeInherited()
 		},
 	}
 }

@@ -120,7 +120,7 @@ func asDumbInit(debug bool) *persona {
 				reap.LeaveTerminal()
 			}
 		},
-		started: func(*options) { leaveRoot() },
+		started: leaveRoot,
 	}
 	if debug {
 		as.log.level = zapcore.DebugLevel

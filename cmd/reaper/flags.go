@@ -33,7 +33,6 @@ type options struct {
 	noSubreaper   bool     // orphans come only if they do so anyway
 	byDefault     bool     // the command gets default actions and an empty mask
 	leaveTerminal bool     // the controlling terminal is given up
-	reportFD      int      // where the report goes if that is a descriptor, else 0
 
 	flags *pflag.FlagSet // tells which options were on the command line
 }

@@ -24,7 +24,7 @@ type persona struct {
 	startLine func(name string, err error) string // what is said then, after the prefix
 	log       personaLog
 	begin     func(p *process, o *options) // what it does before the command is started; may be nil
-	started   func(o *options)             // and once the command runs; may be nil
+	started   func()                       // and once the command runs; may be nil
 }
 
 // A personaParser reads the command line of a persona, and its variables. reply ends
@@ -186,10 +186,11 @@ func leaveRoot() { _ = os.Chdir("/") } // then it stays where it is
 
 // closeInherited lets go of the descriptors that were meant for the command, which
 // has them by now: while they are open here, nobody sees the end of a pipe. Those that
-// are this program's own are closed by an execve, and so told apart.
-func closeInherited(keep int) {
+// are this program's own, that of --report too, are closed by an execve, and so told
+// apart.
+func closeInherited() {
 	for _, fd := range inheritedDescriptors() {
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 && fd != keep {
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
 			_ = unix.Close(fd) // it is open
 		}
 	}

@@ -45,7 +45,6 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	if err != nil {
 		return p.misused(err), 0
 	}
-	o.reportFD = target.fd
 	if err := p.becomeInit(o); err != nil {
 		return p.failAs(o, err), 0
 	}
@@ -60,7 +59,7 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 		outcome.event(ev)
 		log.event(ev)
 		if ev.Kind == supervise.CommandStarted && o.as != nil && o.as.started != nil {
-			o.as.started(o)
+			o.as.started()
 		}
 	}}
 	outcome.result, outcome.err = s.Run(context.Background(), p.chld, p.sigs)

@@ -142,6 +142,33 @@ func TestKill(t *testing.T) {
 	})
 }
 
+// The report goes where Kubernetes wants to read why a container has ended: to a file
+// that is mounted alone, in a directory that is not the user's.
+func TestTerminationLog(t *testing.T) {
+	inWays(t, func(t *testing.T, w way) {
+		log := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(log, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(log, 0o666); err != nil { // whatever the umask
+			t.Fatal(err)
+		}
+		_, stderr, code := w.run(t, []string{
+			"--user", "65532", "--read-only", "-v", log + ":/dev/termination-log", "-e", "REAPER_REPORT=/dev/termination-log",
+		}, "sh", "-c", "exit 3")
+		text, err := os.ReadFile(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var report struct {
+			Exit int `json:"exit"`
+		}
+		if err := json.Unmarshal(text, &report); err != nil || report.Exit != 3 || code != 3 {
+			t.Errorf("%v, exit %d, %q\n%s", err, code, text, stderr)
+		}
+	})
+}
+
 // Five hundred orphans, and no zombie is left.
 func TestStorm(t *testing.T) {
 	inWays(t, func(t *testing.T, w way) {
