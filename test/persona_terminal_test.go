@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,11 +24,7 @@ func TestPersonaLeavesTerminal(t *testing.T) {
 		m.mustNotShow("got 18\n")
 		m.typeKeys(keyInterrupt)
 		m.expect("got 2")
-		if rows := (&pty.Winsize{Rows: 33, Cols: 77}); m.ioctl(func(fd int) error {
-			return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows.Rows, Col: rows.Cols})
-		}) != nil {
-			t.Error("cannot change the size")
-		}
+		m.resize(33, 77)
 		m.expect("got 28")
 		unix.Kill(m.pid, unix.SIGHUP)
 		m.expect("got 1\n")
@@ -118,11 +113,7 @@ func TestPersonaTerminal(t *testing.T) {
 			m.expect("ready")
 			m.typeKeys(keyInterrupt)
 			m.expect("got-int")
-			if err := m.ioctl(func(fd int) error {
-				return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 77})
-			}); err != nil {
-				t.Fatal(err)
-			}
+			m.resize(33, 77)
 			m.expect("got-winch 33 77")
 			m.master.Close()
 			status := m.wait()

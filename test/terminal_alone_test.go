@@ -85,11 +85,7 @@ func TestNoTerminalTermWhileStopped(t *testing.T) {
 func TestTerminalSize(t *testing.T) {
 	m, command := startAlone(t, asSubreaper, "", probeBin, "signals")
 	m.awaitForeground(command)
-	if err := m.ioctl(func(fd int) error {
-		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: 132})
-	}); err != nil {
-		t.Fatal(err)
-	}
+	m.resize(50, 132)
 	m.expect("got 28\n")
 	m.typeKeys(keyEnd)
 	m.wantCode(0)

@@ -227,6 +227,16 @@ func (m *terminal) foreground() (pgid int) {
 	return pgid
 }
 
+// resize is what a window does when it gets another size.
+func (m *terminal) resize(rows, columns uint16) {
+	m.t.Helper()
+	if err := m.ioctl(func(fd int) error {
+		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns})
+	}); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
 func (m *terminal) awaitForeground(pgid int) {
 	m.t.Helper()
 	eventually(m.t, fmt.Sprintf("group %d has the terminal", pgid), func() bool { return m.foreground() == pgid })
