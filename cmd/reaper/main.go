@@ -52,8 +52,8 @@ func parseCommandLine(args []string) (*options, operands, error) {
 	return opts, command, err
 }
 
-// main finds the persona, or the subcommand. It returns the exit code, and the signal to die by
-// if that is wanted instead.
+// main finds the persona, or the subcommand. It returns the exit code, and the
+// signal to die by if that is wanted instead.
 func (p *process) main() (code int, raise syscall.Signal) {
 	parse, c, err := p.persona()
 	if err != nil {

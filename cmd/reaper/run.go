@@ -29,7 +29,7 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	}
 	switch {
 	case o.config.NoCommand:
-		command = nil
+		command = []string{} // whatever else there is means nothing
 	case len(command) == 0:
 		return p.misused(&usageError{"no command", "usage: reaper [options] [--] command [argument...]"}), 0
 	case command[0] == "" && o.as == nil:

@@ -126,3 +126,27 @@ func TestStartListenPID(t *testing.T) {
 		}
 	}
 }
+
+// Without a terminal there is nothing to leave, and the handlers are where they were.
+func TestLeaveTerminal(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	before := signalField(t, ownStatus(t), "SigCgt")
+	LeaveTerminal()
+	if after := signalField(t, ownStatus(t), "SigCgt"); after != before {
+		t.Errorf("handled %x, before %x", after, before)
+	}
+	if ignored := signalField(t, ownStatus(t), "SigIgn"); ignored.Has(unix.SIGHUP) || ignored.Has(unix.SIGCONT) {
+		t.Errorf("ignored: %x", ignored)
+	}
+}
+
+func ownStatus(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

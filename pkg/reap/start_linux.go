@@ -15,9 +15,10 @@ const defaultPath = "/bin:/usr/bin"
 // shell runs what has no format that the kernel knows, as execvp does.
 const shell = "/bin/sh"
 
-// Start starts the command and returns its pid. It returns after the program has been executed, so a signal sent to the pid
-// meets the program and never a copy of the caller. While the kernel loads the
-// program the calling thread waits, and cannot be interrupted.
+// Start starts the command and returns its pid. It returns after the program has
+// been executed, so a signal sent to the pid meets the program and never a copy of
+// the caller. While the kernel loads the program the calling thread waits, and
+// cannot be interrupted.
 //
 // The file is looked up as execvp(3) does. With a slash in the name, there
 // alone. Else in each directory of PATH, where an empty one is the current

@@ -69,12 +69,12 @@ func (t *Terminal) SetForeground(pgid int) error {
 }
 
 // LeaveTerminal gives up the controlling terminal, if it is on descriptor 0
-// (TIOCNOTTY): the leader of a session can start another session that gets it. ok is
-// false if it was not given up.
+// (TIOCNOTTY): the leader of a session can then start another session that gets it.
+// Where there is none nothing happens.
 //
 // From the leader the kernel takes it for a hang-up, and sends SIGHUP and SIGCONT to
 // the foreground group (tty_ioctl(4)). The caller gets neither.
-func LeaveTerminal() (ok bool) {
+func LeaveTerminal() {
 	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGCONT} {
 		var before sigactionRaw
 		if err := rtSigaction(sig, &sigactionRaw{action: sigIgnored}, &before); err != nil {
@@ -86,7 +86,7 @@ func LeaveTerminal() (ok bool) {
 			_ = rtSigaction(sig, &before, nil)
 		}()
 	}
-	return unix.IoctlSetInt(0, unix.TIOCNOTTY, 0) == nil
+	_ = unix.IoctlSetInt(0, unix.TIOCNOTTY, 0) // ENOTTY: it has none
 }
 
 // withBlocked calls f while sig is blocked on the calling thread.

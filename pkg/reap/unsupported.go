@@ -39,7 +39,7 @@ func Exited(int) (exited, child bool) { return false, false }
 func StopSelf() error { return ErrUnsupported }
 
 // LeaveTerminal works on Linux alone.
-func LeaveTerminal() (ok bool) { return false }
+func LeaveTerminal() {}
 
 // JobChange works on Linux alone.
 func JobChange(int) (JobState, syscall.Signal) { return JobUnchanged, 0 }

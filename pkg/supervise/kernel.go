@@ -99,7 +99,7 @@ func interactive() bool {
 }
 
 func (s *system) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, error) {
-	for s.names || held != 0 {
+	for s.names || held != 0 { // one by one
 		pid, ok := reap.Peek()
 		if !ok {
 			break
@@ -107,21 +107,12 @@ func (s *system) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, error) {
 		if pid == held {
 			return exits, true, nil
 		}
-		if !s.names {
-			if exit, ok := reap.Reap(pid); ok {
-				exits = append(exits, exit)
-			}
-			continue
-		}
-		p, err := reap.ReadProc(pid)
-		if err != nil || p.PPID != os.Getpid() || !p.Zombie() {
-			p = reap.Proc{} // no /proc, or that of another pid namespace: no name
-		}
+		name := s.nameOf(pid)
 		exit, ok := reap.Reap(pid)
 		if !ok {
 			break
 		}
-		exit.Name = p.Name
+		exit.Name = name
 		exits = append(exits, exit)
 	}
 	if held != 0 {
@@ -130,6 +121,19 @@ func (s *system) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, error) {
 		}
 	}
 	return reap.Drain(exits)
+}
+
+// nameOf is the name of a child that has exited. There is none without /proc, or with
+// that of another pid namespace.
+func (s *system) nameOf(pid int) string {
+	if !s.names {
+		return ""
+	}
+	p, err := reap.ReadProc(pid)
+	if err != nil || p.PPID != os.Getpid() || !p.Zombie() {
+		return ""
+	}
+	return p.Name
 }
 
 func (s *system) Exited(pid int) (exited, child bool) { return reap.Exited(pid) }
