@@ -76,6 +76,26 @@ func (s *session) awaitState(state byte, pid int) {
 	eventually(s.t, fmt.Sprintf("%d is %c", pid, state), func() bool { return stateOf(pid) == state })
 }
 
+// asleep reports whether no thread of the process has anything to do: in two readings
+// none was awake, or ran in between. Who is about to handle a signal is awake.
+func asleep(pid int) bool {
+	ran := func() (all string) {
+		tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		for _, task := range tasks {
+			dir := fmt.Sprintf("/proc/%d/task/%s/", pid, task.Name())
+			stat, _ := os.ReadFile(dir + "stat")
+			schedstat, _ := os.ReadFile(dir + "schedstat")
+			if _, fields, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(fields, "S") {
+				return ""
+			}
+			all += task.Name() + ":" + string(schedstat)
+		}
+		return all
+	}
+	before := ran()
+	return before != "" && ran() == before
+}
+
 // pending reports whether a signal waits for the process.
 func pending(t testing.TB, pid int, sig syscall.Signal) bool {
 	t.Helper()
@@ -108,8 +128,10 @@ func fateOf(t *testing.T, at place, program string, args []string, sig syscall.S
 		f.stopped, f.held = stateOf(s.pid) == 'T', stopping(command)
 		s.signal(unix.SIGCONT)
 		eventually(t, "both go on", func() bool { return stateOf(s.pid) != 'T' && stateOf(command) != 'T' })
-		s.flush(command, sig)
 	}
+	// Of two signals the later may have been handled first, by another thread.
+	eventually(t, "both have done what there was to do", func() bool { return asleep(s.pid) && asleep(command) })
+	s.flush(command, sig)
 	var got []string
 	for line := range strings.SplitSeq(s.stdout.String(), "\n") {
 		n, ok := strings.CutPrefix(line, "got ")
