@@ -32,6 +32,15 @@ func Reap(int) (exit Exit, ok bool) { return Exit{}, false }
 // Peek works on Linux alone.
 func Peek() (pid int, ok bool) { return 0, false }
 
+// ChildSignal works on Linux alone.
+type ChildSignal struct{}
+
+// Off works on Linux alone.
+func (*ChildSignal) Off() error { return ErrUnsupported }
+
+// On works on Linux alone.
+func (*ChildSignal) On() error { return ErrUnsupported }
+
 // Exited works on Linux alone.
 func Exited(int) (exited, child bool) { return false, false }
 

@@ -21,21 +21,36 @@ import (
 // Only the goroutine that owns the process table may call it. It allocates
 // nothing when exits has room.
 func Drain(exits []Exit) (_ []Exit, more bool, err error) {
-	var ru unix.Rusage
 	for {
-		var ws unix.WaitStatus
-		pid, err := unix.Wait4(-1, &ws, unix.WNOHANG, &ru)
+		exit, errno := wait4(-1)
 		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.ECHILD):
+		case errno == unix.ECHILD:
 			return exits, false, nil
-		case err != nil:
-			return exits, false, fmt.Errorf("wait for any child: %w", err)
-		case pid == 0:
+		case errno != 0:
+			return exits, false, fmt.Errorf("wait for any child: %w", errno)
+		case exit.PID == 0:
 			return exits, true, nil
 		}
-		exits = append(exits, Exit{PID: pid, Status: Status(ws), Usage: usage(&ru)})
+		exits = append(exits, exit)
+	}
+}
+
+// wait4 reaps a child if one has exited, and does not block; the PID is 0 if none has.
+// Package syscall would tell the scheduler of a call that may block, for a tenth of
+// what it costs.
+func wait4(pid int) (Exit, syscall.Errno) {
+	var ws unix.WaitStatus
+	var ru unix.Rusage
+	for {
+		got, _, errno := unix.RawSyscall6(unix.SYS_WAIT4, uintptr(pid), uintptr(unsafe.Pointer(&ws)),
+			unix.WNOHANG, uintptr(unsafe.Pointer(&ru)), 0, 0)
+		if errno == unix.EINTR {
+			continue
+		}
+		if errno != 0 || got == 0 {
+			return Exit{}, errno
+		}
+		return Exit{PID: int(got), Status: Status(ws), Usage: usage(&ru)}, 0
 	}
 }
 
@@ -54,18 +69,8 @@ func Reap(pid int) (exit Exit, ok bool) {
 	if !isPID(pid) {
 		return Exit{}, false
 	}
-	var ws unix.WaitStatus
-	var ru unix.Rusage
-	for {
-		got, err := unix.Wait4(pid, &ws, unix.WNOHANG, &ru)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil || got == 0 {
-			return Exit{}, false
-		}
-		return Exit{PID: pid, Status: Status(ws), Usage: usage(&ru)}, true
-	}
+	exit, errno := wait4(pid)
+	return exit, errno == 0 && exit.PID != 0
 }
 
 // reapFailed waits for a child that is certain to end at once, as one that
