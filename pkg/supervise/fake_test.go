@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,7 @@ type stage struct {
 	cancel     context.CancelFunc
 	begin      time.Time
 	told       []string // the events, by describeEvent
+	toldAt     []time.Time
 	untold     []syscall.Signal
 	running    bool
 	done       chan struct{} // closed when Run has returned
@@ -136,6 +138,9 @@ func (s *stage) wake() {
 }
 
 func (s *stage) notify() {
+	if s.kernel.silent.Load() {
+		return
+	}
 	select {
 	case s.chld <- syscall.SIGCHLD:
 	default:
@@ -145,7 +150,7 @@ func (s *stage) notify() {
 func (s *stage) tell(ev Event) {
 	s.kernel.mu.Lock()
 	defer s.kernel.mu.Unlock()
-	s.told = append(s.told, describeEvent(ev, commandPID))
+	s.told, s.toldAt = append(s.told, describeEvent(ev, commandPID)), append(s.toldAt, time.Now())
 }
 
 func (s *stage) takeUntold() []syscall.Signal {
@@ -185,17 +190,21 @@ type fakeKernel struct {
 	zombies []reap.Exit // in the order in which they exited
 	changes []jobChange // what JobChange has still to tell
 	asked   []string    // Drain and JobChange, if not nil
+	silent  atomic.Bool // SIGCHLD is switched off
 
 	tty       Terminal
 	startErr  error
 	atStart   func()                  // while the command is being executed
 	atExited  func()                  // just after it was asked who has exited
 	atSuspend func()                  // while this process is stopped
+	around    func()                  // before and after each look for exits, and each switch of SIGCHLD
 	ends      map[syscall.Signal]bool // the signals that end the command
 	refused   error                   // what sending to the command fails with
 	leftGroup bool                    // the command's group is empty
 	unhanded  error                   // what SetForeground fails with
 	drainErr  error                   // what Drain fails with, once
+	drainCost time.Duration           // how long Drain takes
+	switchErr error                   // what SetChildSignal fails with
 	lenient   bool                    // the command was taken away, and Run cannot know
 
 	tree     []reap.Proc    // the descendants, but for the command
@@ -239,9 +248,12 @@ func (k *fakeKernel) Start(c *Config) (int, error) {
 }
 
 func (k *fakeKernel) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, error) {
+	<-time.After(k.drainCost)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.ask("drain")
+	k.step()
+	defer k.step()
 	at := slices.IndexFunc(k.zombies, func(e reap.Exit) bool { return e.PID == held })
 	if at >= 0 {
 		exits = append(exits, k.zombies[:at]...)
@@ -260,9 +272,31 @@ func (k *fakeKernel) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, erro
 	return exits, err == nil && (k.command || k.others+len(k.tree) > 0), err
 }
 
+// step is a moment in which something may happen; k is locked.
+func (k *fakeKernel) step() {
+	if k.around != nil {
+		k.around()
+	}
+}
+
+func (k *fakeKernel) SetChildSignal(on bool) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.step()
+	defer k.step()
+	k.call("SIGCHLD %v", on)
+	if k.switchErr != nil {
+		return k.switchErr
+	}
+	k.silent.Store(!on)
+	return nil
+}
+
 func (k *fakeKernel) Exited(pid int) (exited, child bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.step()
+	defer k.step()
 	exited = slices.ContainsFunc(k.zombies, func(e reap.Exit) bool { return e.PID == pid })
 	if k.atExited != nil {
 		k.atExited()

@@ -16,6 +16,8 @@ type Kernel interface {
 	// Drain reaps all that has exited, see [reap.Drain]. With a child held, that is
 	// not 0, it ends when it comes to that child, and leaves it.
 	Drain(exits []reap.Exit, held int) (_ []reap.Exit, more bool, err error)
+	// SetChildSignal switches SIGCHLD off and on, see [reap.ChildSignal].
+	SetChildSignal(on bool) error
 	// Exited tells whether a child waits to be reaped, see [reap.Exited].
 	Exited(pid int) (exited, child bool)
 	// Signal and SignalGroup send, see [reap.Signal].
@@ -54,6 +56,7 @@ type system struct {
 	tty   *reap.Terminal
 	own   int  // our process group
 	names bool // Config.NameOrphans
+	chld  reap.ChildSignal
 
 	inspector reap.Inspector
 }
@@ -134,6 +137,13 @@ func (s *system) nameOf(pid int) string {
 		return ""
 	}
 	return p.Name
+}
+
+func (s *system) SetChildSignal(on bool) error {
+	if on {
+		return s.chld.On()
+	}
+	return s.chld.Off()
 }
 
 func (s *system) Exited(pid int) (exited, child bool) { return reap.Exited(pid) }

@@ -17,6 +17,7 @@ type loop struct {
 	more    bool        // children are left
 	alarm   *time.Timer // nil while the machine has no deadline
 	armed   time.Time   // what alarm was set for
+	storm   storm
 
 	ended   time.Time // when the command did
 	table   leftovers
@@ -67,6 +68,12 @@ func (l *loop) untold() {
 //
 // A stop is looked at before the exits, so that the pid is still the command's.
 func (l *loop) settle() {
+	l.attend()
+	l.reap()
+}
+
+// attend takes in what is no exit.
+func (l *loop) attend() {
 	l.untold()
 	if l.m.pid != 0 {
 		switch change, sig := l.Kernel.JobChange(l.m.pid); change {
@@ -77,6 +84,11 @@ func (l *loop) settle() {
 		case reap.JobUnchanged:
 		}
 	}
+}
+
+// reap takes in the exits.
+func (l *loop) reap() {
+	begin := time.Now()
 	l.exits = l.exits[:0]
 	if l.EndSignal == 0 || l.m.pid == 0 {
 		l.drain(0)
@@ -87,6 +99,7 @@ func (l *loop) settle() {
 			l.drain(0)
 		}
 	}
+	l.storm.drained(len(l.exits), begin, time.Now())
 	for _, exit := range l.exits {
 		if exit.PID == l.m.pid {
 			l.step(event{kind: evExited, status: exit.Status, usage: exit.Usage})

@@ -43,6 +43,7 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 	}
 	l := &loop{Supervisor: s, m: machine{cfg: &s.Config}, poll: stoppedTimer(), looked: true}
 	defer l.poll.Stop()
+	defer l.calm()
 	if err := s.start(ctx, l, sigs); err != nil {
 		return Result{}, err
 	}
@@ -50,6 +51,12 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 	for l.m.state != done {
 		select {
 		case <-chld:
+			l.settle()
+			l.woken()
+			continue
+		case <-l.storm.ticks():
+			l.ticked()
+			continue
 		case sig := <-sigs:
 			l.signal(sig)
 		case sig := <-s.Requests:
