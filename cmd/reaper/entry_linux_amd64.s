@@ -110,6 +110,40 @@ nextSignal:
 	MOVL	$SYS_rt_sigprocmask, AX
 	SYSCALL
 
+	// What the kernel has put on the stack, once more and with one variable added, for
+	// the runtime alone: argc, the arguments, 0, the environment, 0, the auxiliary
+	// vector in pairs, up to the one that starts with 0.
+	MOVQ	SP, SI
+	MOVQ	0(SI), CX
+	LEAQ	16(SI)(CX*8), R8       // the environment
+	MOVQ	R8, R9
+environment:
+	MOVQ	(R9), AX
+	ADDQ	$8, R9
+	TESTQ	AX, AX
+	JNE	environment
+auxiliary:
+	MOVQ	(R9), AX
+	ADDQ	$16, R9
+	TESTQ	AX, AX
+	JNE	auxiliary
+	MOVQ	SP, DI
+	SUBQ	R9, DI
+	ADDQ	SI, DI
+	SUBQ	$8, DI
+	ANDQ	$~15, DI
+	MOVQ	DI, SP                 // first of all: a signal may come
+	CLD
+	MOVQ	R8, CX
+	SUBQ	SI, CX
+	REP; MOVSB
+	LEAQ	·oneProcessor(SB), AX
+	MOVQ	AX, (DI)
+	ADDQ	$8, DI
+	MOVQ	R9, CX
+	SUBQ	SI, CX
+	REP; MOVSB
+
 	MOVQ	$1, AX
 	MOVQ	AX, ·entered(SB)
 	XORL	DX, DX                 // the psABI has a function for atexit here: none

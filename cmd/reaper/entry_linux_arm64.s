@@ -102,6 +102,36 @@ nextSignal:
 	MOVD	$SYS_rt_sigprocmask, R8
 	SVC
 
+	MOVD	RSP, R1
+	MOVD	0(R1), R2
+	ADD	$16, R1, R3
+	ADD	R2<<3, R3              // the environment
+	MOVD	R3, R4
+environment:
+	MOVD.P	8(R4), R0
+	CBNZ	R0, environment
+auxiliary:
+	MOVD.P	16(R4), R0
+	CBNZ	R0, auxiliary
+	SUB	R1, R4, R5
+	ADD	$8, R5
+	MOVD	RSP, R6
+	SUB	R5, R6
+	AND	$~15, R6
+	MOVD	R6, RSP                // first of all: a signal may come
+arguments:
+	MOVD.P	8(R1), R0
+	MOVD.P	R0, 8(R6)
+	CMP	R3, R1
+	BNE	arguments
+	MOVD	$·oneProcessor(SB), R0
+	MOVD.P	R0, 8(R6)
+rest:
+	MOVD.P	8(R1), R0
+	MOVD.P	R0, 8(R6)
+	CMP	R4, R1
+	BNE	rest
+
 	MOVD	$1, R0
 	MOVD	R0, ·entered(SB)
 	MOVD	$0, R0

@@ -51,11 +51,16 @@ const (
 //
 //nolint:gochecknoglobals,unused // used by entry_linux_*.s
 var (
-	rootPath    = [2]byte{'/'}
-	entryAction [4]uint64 // earlySignal as a struct sigaction
-	entryBefore [4]uint64
-	untaken     uint64 = untakenSignals
-	earlyTaken         = earlySignals
+	rootPath = [2]byte{'/'}
+	// oneProcessor comes first in the environment that the runtime sees, and it alone.
+	// The loop needs one processor; with more of them each wake-up wakes threads that
+	// look for work and find none. The runtime also asks the cgroup for its share of
+	// the processors, at the start and again and again, if it is not told.
+	oneProcessor = [13]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1'}
+	entryAction  [4]uint64 // earlySignal as a struct sigaction
+	entryBefore  [4]uint64
+	untaken      uint64 = untakenSignals
+	earlyTaken          = earlySignals
 	// earlyMask stays blocked until signal.Notify, whose thread takes what has
 	// waited. HUP, INT, QUIT, ABRT and TERM the runtime unblocks in any case.
 	earlyMask uint64 = earlySignals &^ untakenSignals
