@@ -15,6 +15,8 @@ const (
 	closePatience = 200 * time.Millisecond
 	// printPatience is the same if there is a text that somebody has asked for.
 	printPatience = 5 * time.Second
+	// pipeBuf is how much one write puts into a pipe in one piece: PIPE_BUF, pipe(7).
+	pipeBuf = 4096
 )
 
 // lineWriter writes lines to a descriptor without ever blocking its caller.
@@ -89,21 +91,46 @@ func (w *lineWriter) drain() {
 		return // no line is written; they are counted once the queue is full
 	}
 	for line := range w.lines {
-		for len(line) > 0 {
-			n, err := unix.Write(w.fd, line)
-			if errors.Is(err, unix.EAGAIN) { // somebody made it non-blocking
-				_, err = unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}, -1)
-				n = 0
+		w.write(w.withThoseThatWait(line))
+	}
+}
+
+// withThoseThatWait puts the lines that wait behind one, as far as one write to a pipe
+// has room for them without being mixed with what the command writes there.
+func (w *lineWriter) withThoseThatWait(line []byte) []byte {
+	for {
+		select {
+		case next := <-w.lines: // nil when it is closed
+			if next == nil {
+				return line
 			}
-			if errors.Is(err, unix.EINTR) {
+			if len(line)+len(next) > pipeBuf {
+				w.write(line)
+				line = next
 				continue
 			}
-			if err != nil {
-				w.err = err // closed or broken: there is nobody to tell
-				break
-			}
-			w.err = nil
-			line = line[n:]
+			line = append(line, next...)
+		default:
+			return line
 		}
+	}
+}
+
+func (w *lineWriter) write(line []byte) {
+	for len(line) > 0 {
+		n, err := unix.Write(w.fd, line)
+		if errors.Is(err, unix.EAGAIN) { // somebody made it non-blocking
+			_, err = unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}, -1)
+			n = 0
+		}
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			w.err = err // closed or broken: there is nobody to tell
+			return
+		}
+		w.err = nil
+		line = line[n:]
 	}
 }
