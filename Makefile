@@ -2,7 +2,7 @@
 # make test    everything that needs no network; skips, with the reason, what this machine cannot do
 # make test-docker   in real containers; needs root and Debian's docker.io and busybox-static
 # make lint    the linters, at the versions below
-# make bench   what things cost; Go benchmarks
+# make bench   what an init costs, beside others (docs/performance.md); Go benchmarks
 # make demo    the life of a zombie, live
 
 GO      ?= go
@@ -75,7 +75,9 @@ lint: tools
 fmt: tools
 	$(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) fmt ./...
 
-bench:
+# As root it installs the inits that are missing; it says what it could not measure.
+bench: build
+	$(GO) run ./test/bench -reaper $(BIN) -setup $(BENCHFLAGS)
 	$(GO) test $(TESTFLAGS) -run '^$$' -bench . ./pkg/... ./test/...
 
 demo: build
