@@ -71,9 +71,6 @@ func (b *bench) play() error {
 			if err := b.ctx.Err(); err != nil {
 				return err
 			}
-			if s.derive != nil {
-				s.derive(got)
-			}
 			b.values.add(round, got)
 			if err := b.sweep(); err != nil {
 				return err
@@ -118,7 +115,7 @@ func oneByOne(b *bench, s *scenario, peers []*peer) map[string]figures {
 			return nil
 		}
 		f, err := s.play(b, p)
-		if err != nil {
+		if err := errors.Join(err, b.sweep()); err != nil {
 			b.miss(s, p, err)
 			continue
 		}
@@ -134,7 +131,9 @@ func (b *bench) miss(s *scenario, p *peer, err error) {
 	}
 	err = fmt.Errorf("%s: %w", s.name, err)
 	fmt.Fprintln(os.Stderr, "bench:", err)
-	b.notes = append(b.notes, err.Error())
+	if !slices.Contains(b.notes, err.Error()) {
+		b.notes = append(b.notes, err.Error())
+	}
 	if p.name == reaper {
 		b.failed = errors.Join(b.failed, err)
 	}

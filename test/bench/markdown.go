@@ -54,36 +54,65 @@ func (r *report) targets(text *strings.Builder) {
 	}
 }
 
-// everything is the table of all figures, a column for each init.
+// everything is a table for each scenario.
 func (r *report) everything(text *strings.Builder) {
-	text.WriteString("\n| what | ×1 is |")
-	for _, init := range r.Inits {
-		fmt.Fprintf(text, " %s |", strings.TrimSpace(init.Name+" "+init.Version))
-	}
-	text.WriteString("\n| --- | --- |" + strings.Repeat(" --- |", len(r.Inits)) + "\n")
-	for _, row := range r.Rows {
-		if len(row.Figures) == 0 {
-			continue
+	for rows := r.Rows; len(rows) > 0; {
+		n := 1
+		for n < len(rows) && rows[n].scenario == rows[0].scenario {
+			n++
 		}
-		fmt.Fprintf(text, "| %s | %s |", row.What, row.Base)
-		for _, init := range r.Inits {
-			cell := ""
-			if f, ok := row.Figures[init.Name]; ok {
-				cell = f.cell(row.Unit)
-				if f.Ratio != nil {
-					cell += " ×" + number(f.Ratio.Median)
-				}
-			}
-			fmt.Fprintf(text, " %s |", cell)
-		}
-		text.WriteString("\n")
+		r.scenario(text, rows[:n])
+		rows = rows[n:]
 	}
 }
 
-// cell is the median, and between which values the rounds were if they differ.
-func (s spread) cell(unit string) string {
-	text := withUnit(s.Median, unit)
-	low, high := number(s.Min), number(s.Max)
+// scenario is the table of one: a line for each init that it takes.
+func (r *report) scenario(text *strings.Builder, rows []result) {
+	s := rows[0].scenario
+	fmt.Fprintf(text, "\n%s: %s.\n\n| init |", s.name, s.about)
+	columns := 1
+	for _, row := range rows {
+		if row.row.head != "" {
+			fmt.Fprintf(text, " %s |", row.row.head)
+			columns++
+		}
+		fmt.Fprintf(text, " to %s |", row.Base)
+		columns++
+	}
+	text.WriteString("\n|" + strings.Repeat(" --- |", columns) + "\n")
+	for _, init := range r.Inits {
+		line, measured := "| "+strings.TrimSpace(init.Name+" "+init.Version)+" |", false
+		for _, row := range rows {
+			f, ok := row.Figures[init.Name]
+			cells := []string{f.ratio()}
+			if row.row.head != "" {
+				cells = []string{f.cell(row.Unit), f.ratio()}
+			}
+			line += " " + strings.Join(cells, " | ") + " |"
+			measured = measured || ok
+		}
+		if measured {
+			text.WriteString(line + "\n")
+		}
+	}
+}
+
+// ratio is that to the base, which itself has none.
+func (f figure) ratio() string {
+	if f.Ratio == nil {
+		return ""
+	}
+	return "×" + number(f.Ratio.Median)
+}
+
+// cell is the median, and between which values the rounds were if they differ. It is empty
+// if there were none.
+func (f figure) cell(unit string) string {
+	if len(f.Rounds) == 0 {
+		return ""
+	}
+	text := withUnit(f.Median, unit)
+	low, high := number(f.Min), number(f.Max)
 	if low != high {
 		text += " (" + low + "–" + high + ")"
 	}

@@ -51,11 +51,12 @@ func testReport() *report {
 	v := make(values)
 	v.add(0, map[string]figures{reaper: {"storm": 9}, tini: {"storm": 10}})
 	v.add(1, map[string]figures{reaper: {"storm": 7}, tini: {"storm": 10}})
+	storm := scenarios()[0]
 	return &report{
 		Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rounds: 2, Place: place{pid1: true}.String(),
 		Machine: machine{CPU: "a CPU", Cores: 2, Kernel: "6.1", Arch: "amd64", Go: "go1.26", Load: "0 0 0"},
-		Inits:   []tested{{Name: reaper}, {tini, "0.19"}},
-		Rows:    []result{v.result(stormRows(&options{orphans: 10})[0]), v.result(row{key: "nothing"})},
+		Inits:   []tested{{Name: reaper}, {tini, "0.19"}, {Name: "not measured"}},
+		Rows:    []result{v.result(storm, stormRows(&options{orphans: 10})[0]), v.result(storm, row{key: "pace", head: "pace", base: tini})},
 		Notes:   []string{"runsv: not installed"},
 	}
 }
@@ -67,9 +68,12 @@ func TestMarkdown(t *testing.T) {
 | --- | --- | --- | --- | --- | --- |
 | CPU of the init per orphan, storm of 10 | 8 µs (7–9) | tini 10 µs | 0.8 (0.7–0.9) | at most 0.8 of tini | met |
 
-| what | ×1 is | reaper | tini 0.19 |
-| --- | --- | --- | --- |
-| CPU of the init per orphan, storm of 10 | tini | 8 µs (7–9) ×0.8 | 10 µs |
+storm: CPU per orphan, when they come one after another.
+
+| init | CPU per orphan | to tini | pace | to tini |
+| --- | --- | --- | --- | --- |
+| reaper | 8 µs (7–9) | ×0.8 |  |  |
+| tini 0.19 | 10 µs |  |  |  |
 
 Not measured:
 

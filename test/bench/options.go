@@ -28,6 +28,7 @@ type options struct {
 	growth    []int
 	signals   int
 	lone      int
+	exits     int
 	starts    int
 	leftovers int
 	rest      time.Duration
@@ -57,6 +58,7 @@ How much:
   -growth LIST      sizes of storms (default: 1000,10000,30000)
   -signals N        a round (default: 2000)
   -lone N           orphans a round that die one at a time (default: 50)
+  -exits N          of the command in a storm, a round (default: 10)
   -starts N         a round (default: 50)
   -leftovers N      to be stopped (default: 1000)
   -rest D           how long idleness is watched (default: 60s)
@@ -100,6 +102,7 @@ func parse(args []string) (*options, error) {
 		{&o.idle, "idle", 10000, 2000},
 		{&o.signals, "signals", 2000, 400},
 		{&o.lone, "lone", 50, 20},
+		{&o.exits, "exits", 10, 5},
 		{&o.starts, "starts", 50, 20},
 		{&o.leftovers, "leftovers", 1000, 1000},
 	}

@@ -65,10 +65,11 @@ func TestScenarios(t *testing.T) {
 			}
 		}
 		for _, row := range s.rows(o) {
-			if seen[row.key] {
-				t.Errorf("%s: there are two rows %s", s.name, row.key)
+			name := row.key + " to " + row.base
+			if seen[name] || (row.what == "") != (row.target == nil) {
+				t.Errorf("%s: %s is there twice, or is not told in full", s.name, name)
 			}
-			seen[row.key] = true
+			seen[name] = true
 			if base := peerNamed(row.base); base == nil || !s.takes(base, place{}) {
 				t.Errorf("%s: %s is compared with %q, which takes no part", s.name, row.key, row.base)
 			}

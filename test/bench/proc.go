@@ -85,6 +85,23 @@ func parseField(text []byte, key string) (uint64, error) {
 	return 0, fmt.Errorf("%s: %w", key, errFormat)
 }
 
+// onlyChild is the pid of the one child of a process, whichever thread has started it.
+func onlyChild(pid int) (int, error) {
+	n, err := sumTasks(pid, "children", parseChild)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("process %d has no child", pid)
+	}
+	return int(n), err
+}
+
+// parseChild reads a list of children with at most one in it; 0 is none.
+func parseChild(text []byte) (uint64, error) {
+	if len(bytes.TrimSpace(text)) == 0 {
+		return 0, nil
+	}
+	return strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
+}
+
 // readMemory reads what a process has in memory, in KiB.
 func readMemory(pid int) (figures, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))

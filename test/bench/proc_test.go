@@ -33,6 +33,17 @@ func TestParseField(t *testing.T) {
 	}
 }
 
+func TestParseChild(t *testing.T) {
+	for text, want := range map[string]uint64{"": 0, "17 ": 17} {
+		if got, err := parseChild([]byte(text)); got != want || err != nil {
+			t.Errorf("%q is taken for %d, %v", text, got, err)
+		}
+	}
+	if got, err := parseChild([]byte("17 18 ")); err == nil {
+		t.Errorf("two children are taken for %d", got)
+	}
+}
+
 func TestParseLine(t *testing.T) {
 	if got, err := parseLine("times 1 2500\n", "times"); !slices.Equal(got, []float64{1, 2500}) || err != nil {
 		t.Errorf("got %v, %v", got, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -39,14 +40,16 @@ type tested struct {
 
 // result is one row with all its figures.
 type result struct {
-	row     row
-	What    string            `json:"what"`
-	Key     string            `json:"key"`
-	Unit    string            `json:"unit,omitempty"`
-	Base    string            `json:"base"`
-	Target  string            `json:"target,omitempty"`
-	Met     *bool             `json:"met,omitempty"`
-	Figures map[string]figure `json:"figures"` // by the name of the init
+	row      row
+	scenario *scenario
+	Scenario string            `json:"scenario"`
+	What     string            `json:"what"`
+	Key      string            `json:"key"`
+	Unit     string            `json:"unit,omitempty"`
+	Base     string            `json:"base"`
+	Target   string            `json:"target,omitempty"`
+	Met      *bool             `json:"met,omitempty"`
+	Figures  map[string]figure `json:"figures"` // by the name of the init
 }
 
 // figure is what one init has in a row. Ratio is to the base of the row: the median of the
@@ -69,16 +72,16 @@ func (b *bench) report() *report {
 	}
 	for _, s := range b.chosen() {
 		for _, row := range s.rows(b.options) {
-			r.Rows = append(r.Rows, b.values.result(row))
+			r.Rows = append(r.Rows, b.values.result(s, row))
 		}
 	}
 	return r
 }
 
 // result is the summary of a row.
-func (v values) result(row row) result {
+func (v values) result(s *scenario, row row) result {
 	r := result{
-		row: row, What: row.what, Key: row.key, Unit: row.unit, Base: row.base,
+		row: row, scenario: s, Scenario: s.name, What: cmp.Or(row.what, row.head), Key: row.key, Unit: row.unit, Base: row.base,
 		Target: row.targetWords(), Figures: make(map[string]figure),
 	}
 	for name, s := range v[row.key] {

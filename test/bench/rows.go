@@ -3,12 +3,15 @@ package main
 import (
 	"fmt"
 	"strconv"
+	"strings"
 )
 
-// row is one line of the tables.
+// row is one figure: a line in the table of what is to be reached, a column in the one of
+// its scenario.
 type row struct {
 	key    string // of the figures
-	what   string
+	head   string // of its column; none: the figure stands in the one before
+	what   string // the same in full, where there is a target
 	unit   string
 	base   string // whose figure is 1
 	target *target
@@ -50,78 +53,136 @@ func (r row) met(value, ratio *spread) (met, known bool) {
 
 func stormRows(o *options) []row {
 	return []row{
-		{"storm", fmt.Sprintf("CPU of the init per orphan, storm of %d", o.orphans), "µs", tini, &target{factor: 0.8}},
-		{"storm pace", "that storm: time that passed per orphan", "µs", tini, nil},
+		{
+			key: "storm", head: "CPU per orphan", unit: "µs", base: tini, target: &target{factor: 0.8},
+			what: fmt.Sprintf("CPU of the init per orphan, storm of %d", o.orphans),
+		},
+		{key: "storm pace", head: "time per orphan", unit: "µs", base: tini},
 	}
 }
 
 func idleRows(o *options) []row {
 	return []row{
-		{"idle", fmt.Sprintf("CPU per orphan, with %d idle children present", o.idle), "µs", tini, &target{factor: 0.8}},
-		{"idle pace", "that storm: time that passed per orphan", "µs", tini, nil},
+		{
+			key: "idle", head: "CPU per orphan", unit: "µs", base: tini, target: &target{factor: 0.8},
+			what: fmt.Sprintf("CPU of the init per orphan, storm of %d, with %d idle children present", o.orphans, o.idle),
+		},
+		{key: "idle pace", head: "time per orphan", unit: "µs", base: tini},
 	}
 }
 
 func growthRows(o *options) []row {
 	var rows []row
 	for _, n := range o.growth {
-		rows = append(rows, row{growthRow(n), fmt.Sprintf("CPU per orphan, storm of %d", n), "µs", tini, nil})
+		rows = append(rows, row{key: growthRow(n), head: fmt.Sprintf("%d orphans", n), unit: "µs", base: tini})
 	}
-	if len(o.growth) > 1 {
-		what := fmt.Sprintf("the most of these, where the storm of %d is 1", o.growth[0])
-		rows = append(rows, row{"growth", what, "", tini, &target{limit: 1.2}})
+	if len(o.growth) < 2 {
+		return rows
 	}
-	return rows
+	return append(rows, row{
+		key: "growth", head: fmt.Sprintf("most, %d is 1", o.growth[0]), base: tini, target: &target{limit: 1.2},
+		what: fmt.Sprintf("growth: the most CPU per orphan of %s, where that of %d is 1", words(o.growth[1:]), o.growth[0]),
+	})
+}
+
+// words lists numbers as one writes them.
+func words(numbers []int) string {
+	text := strings.Trim(fmt.Sprint(numbers), "[]")
+	return strings.ReplaceAll(text, " ", " and ")
 }
 
 func ageRows(o *options) []row {
 	return []row{
-		{"age oldest", fmt.Sprintf("oldest zombie in a storm of %d", o.orphans), "ms", tini, &target{limit: 20, under: true}},
-		{"age median", "its median zombie", "ms", tini, nil},
+		{
+			key: "age oldest", head: "oldest", unit: "ms", base: tini, target: &target{limit: 20, under: true},
+			what: fmt.Sprintf("oldest zombie in a storm of %d", o.orphans),
+		},
+		{key: "age median", head: "median", unit: "ms", base: tini},
+	}
+}
+
+func exitRows(o *options) []row {
+	return []row{
+		{
+			key: "exit worst", head: "slowest of a round", unit: "ms", base: tini, target: &target{limit: 5},
+			what: fmt.Sprintf("the command's own exit in a storm, to reaped, slowest of %d", o.exits),
+		},
+		{key: "exit median", head: "median", unit: "ms", base: tini},
 	}
 }
 
 func signalRows(*options) []row {
 	return []row{
-		{"signal median", "signal to the command's handler, median", "µs", tini, &target{factor: 2}},
-		{"signal p99", "the same, 99th percentile", "µs", tini, &target{factor: 2}},
+		{
+			key: "signal median", head: "median", unit: "µs", base: tini, target: &target{factor: 2},
+			what: "signal from outside to the command's handler, median",
+		},
+		{
+			key: "signal p99", head: "99th percentile", unit: "µs", base: tini, target: &target{factor: 2},
+			what: "signal from outside to the command's handler, 99th percentile",
+		},
 	}
 }
 
 func loneRows(*options) []row {
 	return []row{
-		{"lone median", "lone orphan, death to reaped, median", "µs", tini, &target{limit: 1000, under: true}},
-		{"lone worst", "the same, the slowest of a round", "µs", tini, nil},
+		{
+			key: "lone median", head: "median", unit: "µs", base: tini, target: &target{limit: 1000, under: true},
+			what: "lone orphan, death to reaped, median",
+		},
+		{key: "lone worst", head: "slowest of a round", unit: "µs", base: tini},
 	}
 }
 
 func startRows(*options) []row {
 	return []row{
-		{"start", "exec of the init to main of the command", "µs", tini, nil},
-		{"start over", "the same, less the command alone", "µs", minimal, &target{factor: 1.25}},
+		{
+			key: "start over", head: "less the command alone", unit: "µs", base: minimal, target: &target{factor: 1.25},
+			what: "start: exec of the init to main of the command, less the command alone",
+		},
+		{key: "start over", unit: "µs", base: tini},
+		{key: "start", head: "all of it", unit: "µs", base: tini},
 	}
 }
 
 func memoryRows(*options) []row {
 	return []row{
-		{"memory anonymous", "memory at rest, anonymous", "KiB", minimal, &target{factor: 1.25}},
-		{"memory rss", "memory at rest, resident", "KiB", minimal, &target{factor: 1.25}},
-		{"memory pss", "memory at rest, what is shared only in part", "KiB", minimal, nil},
+		{
+			key: "memory anonymous", head: "anonymous", unit: "KiB", base: minimal, target: &target{factor: 1.25},
+			what: "memory at rest, anonymous",
+		},
+		{
+			key: "memory rss", head: "resident (RSS)", unit: "KiB", base: minimal, target: &target{factor: 1.25},
+			what: "memory at rest, resident",
+		},
+		{key: "memory pss", head: "its share (PSS)", unit: "KiB", base: minimal},
 	}
 }
 
 func sizeRows(*options) []row {
-	return []row{{"size", "size of the program, stripped", "MB", minimal, &target{limit: 5}}}
+	return []row{{
+		key: "size", head: "file", unit: "MB", base: minimal, target: &target{limit: 5},
+		what: "size of the program, stripped",
+	}}
 }
 
 func restRows(o *options) []row {
-	return []row{{"rest", fmt.Sprintf("wake-ups in %v of idleness", o.rest), "", tini, &target{limit: 0}}}
+	return []row{{
+		key: "rest", head: "wake-ups", base: tini, target: &target{},
+		what: fmt.Sprintf("wake-ups in %v of idleness", o.rest),
+	}}
 }
 
 func stopRows(o *options) []row {
 	what := fmt.Sprintf("stop of %d leftovers that obey TERM", o.leftovers)
 	return []row{
-		{"stop", what + ", --leaks=ignore", "ms", cLoop, &target{factor: 1.5}},
-		{"stop default", what + ", by default", "ms", cLoop, &target{factor: 1.5}},
+		{
+			key: "stop", head: "--leaks=ignore", unit: "ms", base: cLoop, target: &target{factor: 1.5},
+			what: what + ", --leaks=ignore",
+		},
+		{
+			key: "stop default", head: "by default", unit: "ms", base: cLoop, target: &target{factor: 1.5},
+			what: what + ", by default (which gives them 100 ms to end by themselves)",
+		},
 	}
 }

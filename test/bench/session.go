@@ -58,7 +58,8 @@ type session struct {
 	*os.Process
 	peer    *peer
 	waited  bool
-	release func() bool // from the context
+	ctx     context.Context //nolint:containedctx // of the bench
+	release func() bool     // from the context
 	stdin   *os.File
 	stdout  *os.File
 	in      *bufio.Reader
@@ -107,19 +108,26 @@ func (s *session) exec(b *bench, argv []string) error {
 	}
 	defer stderr.Close()
 	s.Process, err = os.StartProcess(argv[0], argv, &os.ProcAttr{
-		Env: os.Environ(), Files: []*os.File{stdin, stdout, stderr}, Sys: b.at.attr(),
+		Env: []string{"PATH=" + os.Getenv("PATH")}, Files: []*os.File{stdin, stdout, stderr}, Sys: b.at.attr(),
 	})
 	if err != nil {
 		return errors.Join(err, in.Close(), out.Close())
 	}
 	s.stdin, s.stdout, s.in = in, out, bufio.NewReader(out)
-	s.release = context.AfterFunc(b.ctx, func() { _ = s.Kill() }) // it may have ended
+	s.ctx = b.ctx
+	s.release = context.AfterFunc(b.ctx, func() {
+		_ = s.Kill()                        // it may have ended
+		_ = out.SetReadDeadline(time.Now()) // the load has it open and may live on
+	})
 	return nil
 }
 
 // expect reads the next line, which begins with the word, and is the numbers behind it.
 func (s *session) expect(word string) ([]float64, error) {
 	if err := s.stdout.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return nil, err
+	}
+	if err := s.ctx.Err(); err != nil { // it was not in time to end the wait below
 		return nil, err
 	}
 	line, err := s.in.ReadString('\n')

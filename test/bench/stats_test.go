@@ -33,7 +33,7 @@ func TestRatioIsOfRounds(t *testing.T) {
 	v.add(2, map[string]figures{reaper: {"storm": 12}})
 	v.add(3, map[string]figures{reaper: {"storm": 14}, tini: {"storm": 20}})
 	v.add(4, map[string]figures{reaper: {"storm": 14}, tini: {"storm": 0}})
-	got := v.result(row{key: "storm", base: tini}).Figures
+	got := v.result(scenarios()[0], row{key: "storm", base: tini}).Figures
 	if want := (spread{0.7, 0.5, 0.75}); *got[reaper].Ratio != want {
 		t.Errorf("ratio %v, want %v", *got[reaper].Ratio, want)
 	}

@@ -111,15 +111,19 @@ static void tell_slots(int n) {
 	printf("\n");
 }
 
-// idlers makes n orphans that sleep.
+// idlers makes n orphans that sleep, until nobody has the other end of stdin any more:
+// a bench that was killed leaves nobody.
 static void idlers(int n) {
 	pid_t parent = forked();
 	if (parent)
 		return await_child(parent);
 	for (int i = 0; i < n; i++)
-		if (!forked())
-			for (;;)
-				pause();
+		if (!forked()) {
+			struct pollfd hangup = {0, 0, 0};
+			while (poll(&hangup, 1, -1) < 0)
+				continue;
+			break;
+		}
 	_exit(0);
 }
 
@@ -266,6 +270,25 @@ static void leave(int n) {
 	_exit(0);
 }
 
+// finish ends amid a storm, after n orphans. The storm goes on until it is killed, or for a
+// while.
+static void finish(int n) {
+	const int64_t limit = 5 * INT64_C(1000000000);
+	share(1);
+	begin();
+	int64_t start = now();
+	if (!forked()) {
+		for (; now() - start < limit; ++*count)
+			orphan(&slots[0], -1);
+		_exit(0);
+	}
+	while (*count < n && now() - start < limit)
+		rest_us(500);
+	printf("ending %lld\n", (long long)now());
+	fflush(stdout);
+	_exit(0);
+}
+
 // mark tells how long it took from enter to here.
 static void mark(void) {
 	int64_t here = now();
@@ -325,6 +348,8 @@ int main(int argc, char **argv) {
 		signals(number(argv[2]), number(argv[3]), argv[4]);
 	else if (argc == 3 && !strcmp(role, "leave"))
 		leave(number(argv[2]));
+	else if (argc == 3 && !strcmp(role, "exit"))
+		finish(number(argv[2]));
 	else if (argc == 2 && !strcmp(role, "rest"))
 		begin();
 	else if (argc == 2 && !strcmp(role, "mark"))
