@@ -47,7 +47,7 @@ else
 	@echo "skipped: the same with -race, there is no C compiler"
 endif
 
-KERNEL_TESTS = ./test ./test/demo ./test/probe
+KERNEL_TESTS = ./test ./test/bench ./test/demo ./test/probe
 test-kernel:
 	$(GO) test $(TESTFLAGS) -count=1 $(KERNEL_TESTS)
 ifneq ($(RACE),)

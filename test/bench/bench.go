@@ -27,22 +27,8 @@ type bench struct {
 }
 
 // newBench finds and builds what is measured.
-func newBench(ctx context.Context, o *options) (_ *bench, err error) {
+func newBench(ctx context.Context, o *options) (*bench, error) {
 	b := &bench{options: o, ctx: ctx, began: time.Now(), before: make(map[int]uint64), values: make(values)}
-	if b.dir, err = os.MkdirTemp("", "reaper-bench-"); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.RemoveAll(b.dir))
-		}
-	}()
-	if err := os.Chmod(b.dir, 0o755); err != nil { // in a user namespace another may look
-		return nil, err
-	}
-	if err := b.prepare(); err != nil {
-		return nil, err
-	}
 	before, err := b.left()
 	if err != nil {
 		return nil, err
@@ -50,7 +36,20 @@ func newBench(ctx context.Context, o *options) (_ *bench, err error) {
 	for _, p := range before {
 		b.before[p.PID] = p.Start
 	}
-	return b, reap.BecomeSubreaper()
+	if err := reap.BecomeSubreaper(); err != nil {
+		return nil, err
+	}
+	if b.dir, err = os.MkdirTemp("", "reaper-bench-"); err != nil {
+		return nil, err
+	}
+	err = os.Chmod(b.dir, 0o755) // in a user namespace another may look
+	if err == nil {
+		err = b.prepare()
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
 }
 
 // close leaves nothing behind.

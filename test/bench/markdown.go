@@ -45,7 +45,7 @@ func (r *report) targets(text *strings.Builder) {
 			base = row.Base + " " + f.cell(row.Unit)
 		}
 		if own.Ratio != nil {
-			ratio = fmt.Sprintf("%s (%s–%s)", number(own.Ratio.Median), number(own.Ratio.Min), number(own.Ratio.Max))
+			ratio = number(own.Ratio.Median) + own.Ratio.between()
 		}
 		if row.Met != nil {
 			verdict = map[bool]string{true: "met", false: "**not met**"}[*row.Met]
@@ -111,12 +111,15 @@ func (f figure) cell(unit string) string {
 	if len(f.Rounds) == 0 {
 		return ""
 	}
-	text := withUnit(f.Median, unit)
-	low, high := number(f.Min), number(f.Max)
-	if low != high {
-		text += " (" + low + "–" + high + ")"
+	return withUnit(f.Median, unit) + f.between()
+}
+
+func (s spread) between() string {
+	low, high := number(s.Min), number(s.Max)
+	if low == high {
+		return ""
 	}
-	return text
+	return " (" + low + "–" + high + ")"
 }
 
 func withUnit(value float64, unit string) string {

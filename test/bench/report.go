@@ -18,6 +18,7 @@ type report struct {
 	Took    string    `json:"took"`
 	Machine machine   `json:"machine"`
 	Place   string    `json:"place"`
+	Args    []string  `json:"args"` // of the bench
 	Rounds  int       `json:"rounds"`
 	Inits   []tested  `json:"inits"`
 	Rows    []result  `json:"rows"`
@@ -63,7 +64,7 @@ type figure struct {
 func (b *bench) report() *report {
 	r := &report{
 		Date: b.began, Took: time.Since(b.began).Round(time.Second).String(),
-		Machine: thisMachine(), Place: b.at.String(), Rounds: b.rounds, Notes: b.notes,
+		Machine: thisMachine(), Place: b.at.String(), Args: os.Args[1:], Rounds: b.rounds, Notes: b.notes,
 	}
 	for _, p := range b.peers {
 		if p.missing == "" {

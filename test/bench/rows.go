@@ -130,7 +130,7 @@ func loneRows(*options) []row {
 			key: "lone median", head: "median", unit: "µs", base: tini, target: &target{limit: 1000, under: true},
 			what: "lone orphan, death to reaped, median",
 		},
-		{key: "lone worst", head: "slowest of a round", unit: "µs", base: tini},
+		{key: "lone p90", head: "90th percentile", unit: "µs", base: tini},
 	}
 }
 

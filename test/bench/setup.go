@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 //go:embed load/load.c
@@ -75,7 +76,9 @@ func (b *bench) buildLoad() error {
 // fails.
 func (b *bench) output(name string, args ...string) error {
 	cmd := exec.CommandContext(b.ctx, name, args...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "DEBIAN_FRONTEND=noninteractive")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "DEBIAN_FRONTEND=noninteractive", "TMPDIR="+b.dir)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) } // it can end its own
+	cmd.WaitDelay = patience
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
@@ -145,7 +148,7 @@ func (b *bench) choosePlace() error {
 		}
 		cmd := exec.CommandContext(b.ctx, b.load, "enter", proc, b.load, "mark")
 		cmd.SysProcAttr = at.attr()
-		cmd.SysProcAttr.Pdeathsig = syscall.Signal(0) // it ends by itself
+		cmd.SysProcAttr.Pdeathsig = 0 // it ends by itself
 		err := cmd.Run()
 		if err == nil {
 			b.at = at
