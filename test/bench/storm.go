@@ -121,19 +121,26 @@ func (b *bench) exitOnce(p *peer) (float64, error) {
 	if err := s.begin(); err != nil {
 		return 0, err
 	}
+	gone, err := untilGone(command, handle)
+	if err != nil {
+		return 0, s.fail(err)
+	}
 	began, err := s.expect("ending")
 	if err != nil {
 		return 0, err
 	}
-	return untilGone(command, handle) - began[0], nil
+	return gone - began[0], nil
 }
 
 // untilGone waits until a process has been reaped, and is the time then. From Linux 6.9 on
 // the poll ends in that moment; before that it is looked each millisecond.
-func untilGone(pid, handle int) float64 {
+func untilGone(pid, handle int) (float64, error) {
 	fds := []unix.PollFd{{Fd: int32(handle)}}
-	for unix.Kill(pid, 0) != unix.ESRCH {
+	for deadline := time.Now().Add(patience); unix.Kill(pid, 0) != unix.ESRCH; {
 		_, _ = unix.Poll(fds, 1) // it is looked again, whatever it says
+		if time.Now().After(deadline) {
+			return 0, errors.New("the command is not reaped")
+		}
 	}
-	return monotonic()
+	return monotonic(), nil
 }

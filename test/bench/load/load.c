@@ -173,9 +173,10 @@ static void storm(int n, int idle, int watched) {
 		orphan(&slots[i], -1);
 		*count = i + 1;
 	}
+	int64_t last = now();
 	for (int i = 0; i < n; i++)
 		while (!is_gone(slots[i].pid)) {
-			if (now() - start > patience_s * INT64_C(1000000000)) {
+			if (now() - last > patience_s * INT64_C(1000000000)) {
 				errno = ETIME;
 				die("orphans are not reaped");
 			}
