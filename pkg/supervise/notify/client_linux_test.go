@@ -1,0 +1,382 @@
+package notify
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+)
+
+// needSystemdNotify is systemd-notify(1), as Debian's package systemd has it.
+func needSystemdNotify(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("systemd-notify")
+	if err != nil {
+		cannot(t, "systemd-notify is not installed")
+	}
+	return path
+}
+
+// systemd-notify waits for a barrier unless it is told not to: so it ends only if its
+// message and the barrier are received, and the descriptor is closed.
+func TestSystemdNotify(t *testing.T) {
+	path := needSystemdNotify(t)
+	for place, config := range places {
+		for _, c := range []struct {
+			args []string
+			want string // what is passed on
+		}{
+			{[]string{"--ready"}, "READY=1"},
+			{[]string{"--ready", "--status=serving, at last"}, "READY=1\nSTATUS=serving, at last"},
+			{[]string{"--pid=" + strconv.Itoa(os.Getpid())}, "MAINPID=1"},
+			{[]string{"--pid", "WATCHDOG=1"}, "WATCHDOG=1\nMAINPID=1"},
+			{[]string{"RELOADING=1", "MONOTONIC_USEC=5"}, "RELOADING=1\nMONOTONIC_USEC=5"},
+			{[]string{"STOPPING=1", "ERRNO=2", "X_REASON=none"}, "STOPPING=1\nERRNO=2\nX_REASON=none"},
+		} {
+			for _, block := range []bool{true, false} {
+				args := c.args
+				if !block {
+					args = append([]string{"--no-block"}, args...)
+				}
+				t.Run(fmt.Sprintf("%s %s", place, strings.Join(args, " ")), func(t *testing.T) {
+					l := listening(t, config)
+					cmd := program(t, l.Address(), path, args...)
+					if err := cmd.Start(); err != nil {
+						t.Fatal(err)
+					}
+					m := next(t, l)
+					if got := m.upward(1); got != c.want || m.Err != nil || m.Descriptors != 0 {
+						t.Errorf("got %q, want %q: %v", got, c.want, m.Err)
+					}
+					// As root it names its parent, which is the tests.
+					if m.UID != os.Getuid() || m.PID != os.Getpid() && m.PID != cmd.Process.Pid {
+						t.Errorf("from process %d of user %d", m.PID, m.UID)
+					}
+					if block {
+						if m := next(t, l); !m.Barrier || m.Err != nil || m.Descriptors != 1 || m.Declined() {
+							t.Errorf("no barrier: %+v", m)
+						}
+					}
+					if err := cmd.Wait(); err != nil {
+						t.Error(err)
+					}
+					none(t, l)
+				})
+			}
+		}
+	}
+}
+
+// What it says of the machine needs no listener, and a message for nobody is its error.
+func TestSystemdNotifyAlone(t *testing.T) {
+	path := needSystemdNotify(t)
+	l := listening(t, ListenConfig{})
+	_ = program(t, l.Address(), path, "--booted").Run() // true or false, as the machine is
+	none(t, l)
+	address := l.Address()
+	l.Close()
+	cmd := program(t, address, path, "--ready")
+	cmd.Stderr = nil
+	if err := cmd.Run(); err == nil {
+		t.Error("it was satisfied with a socket that is gone")
+	}
+}
+
+// A shell script that keeps its place as the command, and tells of itself by
+// systemd-notify: as its child has waited for the barrier, the script goes on only after
+// the loop has taken that in.
+func TestSystemdNotifyFromScript(t *testing.T) {
+	needSystemdNotify(t)
+	l := listening(t, ListenConfig{})
+	cmd := program(t, l.Address(), "/bin/sh", "-c", `systemd-notify --ready --pid=$$ && systemd-notify --status=on`)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if m := next(t, l); !m.Ready || m.MainPID != cmd.Process.Pid {
+		t.Errorf("got %+v", m)
+	}
+	next(t, l)
+	if m := next(t, l); m.Status == nil || *m.Status != "on" {
+		t.Errorf("got %+v", m)
+	}
+	next(t, l)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+var sender = newRole("sender", func(args []string) error {
+	for _, text := range args {
+		if sent, err := daemon.SdNotify(false, text); err != nil || !sent {
+			return fmt.Errorf("sent %v: %w", sent, err)
+		}
+	}
+	return nil
+})
+
+// The client of Go programs.
+func TestSdNotify(t *testing.T) {
+	for place, config := range places {
+		t.Run(place, func(t *testing.T) {
+			l := listening(t, config)
+			cmd := command(t, sender, l.Address(), daemon.SdNotifyReady, daemon.SdNotifyReloading, daemon.SdNotifyStopping, daemon.SdNotifyWatchdog)
+			if err := cmd.Run(); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1"} {
+				m := next(t, l)
+				if got := m.upward(0); got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+				if m.PID != cmd.Process.Pid || m.UID != os.Getuid() || m.GID != os.Getgid() {
+					t.Errorf("from process %d of user %d and group %d", m.PID, m.UID, m.GID)
+				}
+			}
+			none(t, l)
+		})
+	}
+}
+
+// The descriptor of a barrier is closed when the caller comes back for more, and not
+// before: so what had been received before is taken in.
+func TestBarrierIsExact(t *testing.T) {
+	l := listening(t, ListenConfig{})
+	r, w := pipe(t)
+	send(t, l.Address(), "READY=1")
+	send(t, l.Address(), "BARRIER=1", w)
+	closeFD(t, w)
+	if m := next(t, l); !m.Ready {
+		t.Fatalf("got %+v", m)
+	}
+	if hungUp(t, r) {
+		t.Error("the barrier has passed what was not taken in")
+	}
+	if m := next(t, l); !m.Barrier || m.Descriptors != 1 || m.Err != nil {
+		t.Fatalf("got %+v", m)
+	}
+	eventually(t, "the barrier is gone", func() bool { return hungUp(t, r) })
+}
+
+func TestBarrierOdd(t *testing.T) {
+	l := listening(t, ListenConfig{})
+	r, w := pipe(t)
+	for text, fds := range map[string][]int{"BARRIER=1": {w, w}, "BARRIER=1\nREADY=1": {w}} {
+		send(t, l.Address(), text, fds...)
+		if m := next(t, l); !m.Barrier || m.Ready || m.Err == nil || m.Descriptors != len(fds) {
+			t.Errorf("%q: got %+v", text, m)
+		}
+	}
+	send(t, l.Address(), "BARRIER=1")
+	if m := next(t, l); !m.Barrier || m.Err == nil || m.Err.Error() != "parse BARRIER: 0 descriptors with it" {
+		t.Errorf("got %+v", m)
+	}
+	closeFD(t, w)
+	eventually(t, "all are closed", func() bool { return hungUp(t, r) })
+}
+
+// A store for descriptors is declined, and says so.
+func TestDescriptorsAreDeclined(t *testing.T) {
+	l := listening(t, ListenConfig{})
+	r, w := pipe(t)
+	send(t, l.Address(), "FDSTORE=1\nFDNAME=pipe\nREADY=1", w, w, w)
+	send(t, l.Address(), "STATUS=x", w)
+	closeFD(t, w)
+	if m := next(t, l); !m.Declined() || !m.Store || m.Descriptors != 3 || !m.Ready || m.Err != nil {
+		t.Errorf("got %+v", m)
+	}
+	if m := next(t, l); !m.Declined() || m.Store || m.Descriptors != 1 || m.Err != nil {
+		t.Errorf("got %+v", m)
+	}
+	eventually(t, "all are closed", func() bool { return hungUp(t, r) })
+}
+
+// pipe is one whose reading end is closed at the end of the test.
+func pipe(t *testing.T) (r, w int) {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeFD(t, fds[0]) })
+	return fds[0], fds[1]
+}
+
+// hungUp tells whether nobody has the writing end of a pipe any more.
+func hungUp(t *testing.T, r int) bool {
+	t.Helper()
+	poll := []unix.PollFd{{Fd: int32(r)}}
+	if _, err := unix.Poll(poll, 0); err != nil {
+		t.Fatal(err)
+	}
+	return poll[0].Revents&unix.POLLHUP != 0
+}
+
+var parent = newRole("parent", func(args []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	child := exec.Command(self, args...)
+	child.Env = append(os.Environ(), roleVariable+"="+sender)
+	if err := child.Run(); err != nil {
+		return err
+	}
+	_, err = fmt.Println(child.Process.Pid)
+	return err
+})
+
+// Pitfall 55: who has ended, and has even been waited for, is still the one who sent. His
+// number names nobody by now.
+func TestSenderHasExited(t *testing.T) {
+	for place, config := range places {
+		t.Run(place, func(t *testing.T) {
+			l := listening(t, config)
+			cmd := command(t, parent, l.Address(), "STATUS=from a grandchild")
+			pid, err := strconv.Atoi(output(t, cmd))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Kill(pid, 0); err != unix.ESRCH {
+				t.Fatalf("the sender is still there: %v", err)
+			}
+			if m := next(t, l); m.PID != pid || m.UID != os.Getuid() {
+				t.Errorf("from process %d of user %d, and not %d", m.PID, m.UID, pid)
+			}
+			none(t, l)
+		})
+	}
+}
+
+// A message of a process whose exit can be waited for can be received, at once.
+func TestMessageComesBeforeExit(t *testing.T) {
+	l := listening(t, ListenConfig{})
+	for range 50 {
+		cmd := command(t, sender, l.Address(), "MAINPID=1")
+		if err := cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		if m, ok, err := l.Receive(); !ok || err != nil || m.MainPID != 1 || m.PID != cmd.Process.Pid {
+			t.Fatalf("received %v: %+v, %v", ok, m, err)
+		}
+		none(t, l)
+	}
+}
+
+var changed = newRole("changed", func(args []string) error {
+	switch args[0] {
+	case "user": // as a daemon does that drops its privileges
+		if err := syscall.Setgroups(nil); err != nil {
+			return err
+		}
+		if err := syscall.Setresgid(65534, 65534, 65534); err != nil {
+			return err
+		}
+		if err := syscall.Setresuid(65534, 65534, 65534); err != nil {
+			return err
+		}
+	case "root":
+		if err := syscall.Chroot(args[1]); err != nil {
+			return err
+		}
+	}
+	_, err := daemon.SdNotify(false, "READY=1")
+	fmt.Println(err == nil) // why not is in the tests of the other kind of socket
+	return nil
+})
+
+// What each kind of socket can and cannot do: the reasons for the choice of Listen.
+func TestReach(t *testing.T) {
+	needRoot(t)
+	for _, c := range []struct {
+		what                        string
+		path, pathAnyUser, abstract string
+	}{
+		{"user", "false", "true", "true"},
+		{"root", "false", "false", "true"},
+		{"network", "true", "true", "false"},
+	} {
+		for _, s := range []struct {
+			config ListenConfig
+			want   string
+		}{{ListenConfig{}, c.path}, {ListenConfig{AnyUser: true}, c.pathAnyUser}, {ListenConfig{Abstract: true}, c.abstract}} {
+			t.Run(fmt.Sprintf("%s %+v", c.what, s.config), func(t *testing.T) {
+				l := listening(t, s.config)
+				cmd := command(t, changed, l.Address(), c.what, t.TempDir())
+				if c.what == "network" {
+					inNamespaces(t, cmd, unix.CLONE_NEWNET)
+				}
+				if got := output(t, cmd); got != s.want {
+					t.Errorf("sent %s, want %s", got, s.want)
+				}
+				if s.want == "false" {
+					none(t, l)
+					return
+				}
+				m := next(t, l)
+				if uid := map[bool]int{true: 65534, false: 0}[c.what == "user"]; !m.Ready || m.UID != uid || m.GID != uid {
+					t.Errorf("got %+v", m)
+				}
+			})
+		}
+	}
+}
+
+var inner = newRole("inner", func([]string) error {
+	l, err := Listen(ListenConfig{})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	fmt.Println(l.Address())
+	for {
+		m, ok, err := l.Receive()
+		if ok || err != nil {
+			fmt.Println(m.PID, ownPID())
+			return err
+		}
+		<-l.Wake()
+	}
+})
+
+// A process outside has no number here; one inside has, and not the one that it knows
+// itself by. What this process calls itself means nothing to a manager outside.
+func TestSenderInAnotherPIDNamespace(t *testing.T) {
+	keepDescriptors(t)
+	cmd := command(t, inner, "", "")
+	inNamespaces(t, cmd, unix.CLONE_NEWPID)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var address string
+	if _, err := fmt.Fscan(out, &address); err != nil {
+		t.Fatal(err)
+	}
+	send(t, address, "READY=1")
+	var pid, own int
+	if _, err := fmt.Fscan(out, &pid, &own); err != nil || pid != 0 || own != 0 {
+		t.Errorf("sent by process %d to process %d, %v", pid, own, err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+
+	l := listening(t, ListenConfig{})
+	cmd = command(t, sender, l.Address(), "READY=1")
+	inNamespaces(t, cmd, unix.CLONE_NEWPID)
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	if m := next(t, l); m.PID != cmd.Process.Pid {
+		t.Errorf("sent by process %d, not %d", m.PID, cmd.Process.Pid)
+	}
+}
