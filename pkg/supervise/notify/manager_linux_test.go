@@ -210,6 +210,34 @@ func TestManagerIsFullAgainAndAgain(t *testing.T) {
 	}
 }
 
+// There is room again between the try that failed and the moment from which the kernel
+// tells: the loop is woken all the same.
+func TestManagerHasRoomTooEarly(t *testing.T) {
+	keepDescriptors(t)
+	address := filepath.Join(t.TempDir(), "manager")
+	conn := fakeManager(t, address)
+	m := managerOf(t, address)
+	sent := 0
+	for ; ; sent++ {
+		if err := m.transmit(status(sent)); errors.Is(err, syscall.EAGAIN) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range sent {
+		wantRead(t, conn, status(i))
+	}
+	if err := m.watch(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-m.Writable():
+	case <-time.After(patience):
+		t.Fatal("nothing wakes the loop")
+	}
+}
+
 // A manager that is gone is told of once. What it was to know it gets when it is back.
 func TestManagerVanishes(t *testing.T) {
 	keepDescriptors(t)

@@ -4,13 +4,13 @@ package notify
 type Readiness uint8
 
 const (
-	// Starting is it that has not been ready yet.
+	// Starting is how it begins: it has not been ready yet.
 	Starting Readiness = iota
-	// Ready is it that serves.
+	// Ready is after READY=1: it serves.
 	Ready
-	// Reloading is it that has been ready and reads its configuration again.
+	// Reloading is after RELOADING=1, until the next READY=1.
 	Reloading
-	// Stopping is it that is about to end. It comes back by being started again.
+	// Stopping is after STOPPING=1: it is about to end. A new start begins anew.
 	Stopping
 )
 
