@@ -91,7 +91,8 @@ func (l *Listener) Wake() <-chan struct{} { return l.wake }
 // Receive returns the next message, if there is one. It does not wait. Call it after
 // each wake-up until it returns false, and whenever the order of messages and exits
 // counts. After a thousand messages in a row it returns false once, so that who sends
-// without end cannot keep the caller; it wakes him again.
+// without end cannot keep the caller, and wakes him again. It also returns false while
+// too many descriptors hang, and wakes him when some are closed.
 //
 // By calling it the caller tells that he has taken in what it returned before: only then
 // is the descriptor of a barrier behind that received, and closed.
