@@ -29,8 +29,12 @@ func goList(t *testing.T, args ...string) []string {
 func TestDependencies(t *testing.T) {
 	got := goList(t, "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./pkg/reap")
 	slices.Sort(got)
-	if want := []string{module + "/pkg/reap", "golang.org/x/sys/unix"}; !slices.Equal(got, want) {
+	if want := []string{module + "/pkg/reap", module + "/pkg/reap/internal/nofile", "golang.org/x/sys/unix"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	// It must be initialized before package syscall is.
+	if got := goList(t, "-f", `{{join .Imports " "}}`, "./pkg/reap/internal/nofile"); got[0] != "" {
+		t.Errorf("nofile imports %q", got)
 	}
 }
 

@@ -1,6 +1,10 @@
 package reap
 
-import "syscall"
+import (
+	"os"
+	"strings"
+	"syscall"
+)
 
 // Command is what [Start] starts.
 type Command struct {
@@ -14,6 +18,12 @@ type Command struct {
 	// go.dev/issue/46279): default actions but for what Go leaves ignored, the
 	// mask of the calling thread, and the soft RLIMIT_NOFILE as it was.
 	Inherited *Inheritance
+	// Attributes are what the process has otherwise than the caller.
+	Attributes Attributes
+	// Stdin, Stdout and Stderr become descriptors 0, 1 and 2 of the process, which
+	// blocks on them. Nil leaves those of the caller. The files stay the caller's to
+	// close.
+	Stdin, Stdout, Stderr *os.File
 	// Group is where the process belongs.
 	Group Group
 	// Terminal, if not nil, is handed to the process: its group becomes the
@@ -54,8 +64,9 @@ type Inheritance struct {
 
 // StartError tells why a command could not be started.
 type StartError struct {
-	Op    string // what failed: "find", "exec", or a system call before it
+	Op    string // what failed: "find", "exec", or a step before it, as "set user of"
 	Path  string // the file, or the name that was looked for
+	Dir   string // Attributes.Dir, which a relative Path is relative to
 	Found bool   // the file was there
 	Err   error  // the errno
 	// NoInterpreter is true where the file is there, and what is not is the
@@ -66,6 +77,17 @@ type StartError struct {
 func (e *StartError) Error() string { return e.Op + " " + e.Path + ": " + e.Err.Error() }
 
 func (e *StartError) Unwrap() error { return e.Err }
+
+// File is the path of the file as the caller finds it.
+func (e *StartError) File() string { return within(e.Dir, e.Path) }
+
+// within is the name that a file has outside of a directory.
+func within(dir, file string) string {
+	if dir == "" || strings.HasPrefix(file, "/") {
+		return file
+	}
+	return dir + "/" + file
+}
 
 // Limit is a resource limit, as struct rlimit64 of the kernel.
 type Limit struct{ Cur, Max uint64 }

@@ -2,6 +2,7 @@ package reap
 
 import (
 	"errors"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -9,7 +10,8 @@ import (
 
 // spawnByGo starts the file with what the standard library has: on machines
 // for which there is no vfork in assembly here, and where it is not known what
-// the caller inherited. Go's own rules for signals and limits apply. A new session
+// the caller inherited, as long as there are no attributes. Go's own rules for
+// signals and limits apply. A new session
 // gets no terminal: SysProcAttr.Setctty would take that of another session.
 func spawnByGo(c *Command, file string, args []string) (pid int, err error) {
 	attr := &syscall.ProcAttr{
@@ -18,6 +20,15 @@ func spawnByGo(c *Command, file string, args []string) (pid int, err error) {
 		Sys: &syscall.SysProcAttr{
 			Setpgid: c.Group == OwnGroup, Setsid: c.Group == OwnSession, Pdeathsig: c.ParentDeath,
 		},
+	}
+	for fd, stream := range c.streams() {
+		if stream == nil {
+			continue
+		}
+		attr.Files[fd] = stream.Fd()
+		if int(attr.Files[fd]) < 0 { // ForkExec would take that for one to be closed
+			return 0, &StartError{Op: streamOp(fd), Path: file, Err: unix.EBADF}
+		}
 	}
 	if c.Terminal != nil {
 		attr.Sys.Foreground = true
@@ -28,6 +39,7 @@ func spawnByGo(c *Command, file string, args []string) (pid int, err error) {
 		attr.Sys.Foreground = false
 		pid, err = syscall.ForkExec(file, args, attr)
 	}
+	runtime.KeepAlive(c) // a file that is collected is closed
 	switch {
 	case err == nil:
 		return pid, nil

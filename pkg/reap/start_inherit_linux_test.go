@@ -105,22 +105,33 @@ func TestStartByGoSignals(t *testing.T) {
 	if !alone(t) {
 		return
 	}
+	commands := []Command{{Args: []string{"cat", "/proc/self/status"}, Env: environment()}}
+	if haveVfork {
+		commands = append(commands, commands[0])
+		commands[1].Attributes.Dir = "/" // so that it is not package syscall that starts it
+	}
 	signal.Notify(make(chan os.Signal, 1))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	own := Signals(unix.SIGUSR2, unix.SIGWINCH)
 	setMask(t, own)
 	defer setMask(t, 0)
-	status := mustOutput(t, Command{Args: []string{"cat", "/proc/self/status"}, Env: environment()})
-	if got := signalField(t, status, "SigBlk"); got != own {
-		t.Errorf("blocked %x, want %x", got, own)
-	}
-	// Go takes no 32 to 34, so these stay what whoever runs the test made them.
-	if got := signalField(t, status, "SigIgn"); got&^Signals(32, 33, 34) != 0 {
-		t.Errorf("ignored %x", got)
-	}
-	if got := mask(t); got != own {
-		t.Errorf("the start changed the caller's mask to %x", got)
+	signal.Ignore(unix.SIGUSR1)
+	for _, command := range commands {
+		status := mustOutput(t, command)
+		if got := signalField(t, status, "SigBlk"); got != own {
+			t.Errorf("blocked %x, want %x", got, own)
+		}
+		// Go takes no 32 to 34, so these stay what whoever runs the test made them.
+		if got := signalField(t, status, "SigIgn"); got&^Signals(32, 33, 34) != Signals(unix.SIGUSR1) {
+			t.Errorf("ignored %x", got)
+		}
+		if got := signalField(t, status, "SigCgt"); got != 0 {
+			t.Errorf("handled %x", got)
+		}
+		if got := mask(t); got != own {
+			t.Errorf("the start changed the caller's mask to %x", got)
+		}
 	}
 }
 
@@ -175,12 +186,26 @@ func TestStartByGoLimit(t *testing.T) {
 		got := mustOutput(t, Command{
 			Args: []string{"sh", "-c", "ulimit -S -n 200 && exec \"$0\" -test.v -test.run=^TestStartByGoLimit$", self}, Env: env,
 		})
-		if !strings.Contains(got, "limit: 200\n") {
+		if strings.Count(got, "limit: 200\n") != 2 || !strings.Contains(got, "limit: 150\n") {
 			t.Errorf("got %s", got)
 		}
 		return
 	}
-	fmt.Printf("limit: %s", mustOutput(t, Command{Args: []string{"sh", "-c", "ulimit -S -n"}, Env: environment()}))
+	command := Command{Args: []string{"sh", "-c", "ulimit -S -n"}, Env: environment()}
+	fmt.Printf("limit: %s", mustOutput(t, command))
+	if haveVfork {
+		command.Attributes.Dir = "/"
+	}
+	fmt.Printf("limit: %s", mustOutput(t, command))
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = 150
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("limit: %s", mustOutput(t, command))
 }
 
 // Descriptors that are to be inherited are, also from 3 on; those that this

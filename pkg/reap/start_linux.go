@@ -2,6 +2,7 @@ package reap
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"syscall"
 
@@ -25,17 +26,26 @@ const shell = "/bin/sh"
 // directory: what is not there is passed over (ENOENT, ENOTDIR, ESTALE, ENODEV,
 // ETIMEDOUT), what may not be executed is remembered (EACCES) and passed over,
 // any other error ends the search. At its end EACCES counts more than ENOENT.
-// A file that the kernel cannot execute (ENOEXEC) is run by /bin/sh.
+// A file that the kernel cannot execute (ENOEXEC) is run by /bin/sh. What is relative
+// is so to the directory of the command.
 //
 // Only the goroutine that owns the process table may call it. The error is a
 // [*StartError].
 func Start(c Command) (pid int, err error) {
+	pid, err = start(&c)
+	if failed, ok := errors.AsType[*StartError](err); ok {
+		failed.Dir = c.Attributes.Dir
+	}
+	return pid, err
+}
+
+func start(c *Command) (pid int, err error) {
 	if len(c.Args) == 0 || c.Args[0] == "" {
 		return 0, &StartError{Op: "find", Path: `""`, Err: unix.ENOENT}
 	}
 	name := c.Args[0]
 	if strings.Contains(name, "/") {
-		return startFile(&c, name)
+		return startFile(c, name)
 	}
 	var denied, broken error
 	for dir := range strings.SplitSeq(searchPath(c.Env), ":") {
@@ -46,7 +56,7 @@ func Start(c Command) (pid int, err error) {
 		if dir != "" {
 			file = dir + "/" + name
 		}
-		pid, err := startFile(&c, file)
+		pid, err := startFile(c, file)
 		var failed *StartError
 		if err == nil || !errors.As(err, &failed) || failed.Op != "exec" {
 			return pid, err
@@ -87,7 +97,8 @@ func searchPath(env []string) string {
 
 // startFile starts one file, by the shell if the kernel does not know its format.
 func startFile(c *Command, file string) (pid int, err error) {
-	if errors.Is(unix.Access(file, unix.F_OK), unix.ENOENT) { // spares a fork for each directory of PATH
+	seen := within(c.Attributes.Dir, file)
+	if errors.Is(unix.Access(seen, unix.F_OK), unix.ENOENT) { // spares a fork for each directory of PATH
 		return 0, &StartError{Op: "exec", Path: file, Err: unix.ENOENT}
 	}
 	pid, err = spawn(c, file, c.Args)
@@ -100,7 +111,7 @@ func startFile(c *Command, file string) (pid int, err error) {
 	var failed *StartError
 	if errors.As(err, &failed) && failed.Op == "exec" {
 		failed.Path = file
-		failed.Found = unix.Access(file, unix.F_OK) == nil
+		failed.Found = unix.Access(seen, unix.F_OK) == nil
 		failed.NoInterpreter = failed.Found && errors.Is(err, unix.ENOENT)
 	}
 	return pid, err
@@ -121,10 +132,21 @@ func spawn(c *Command, file string, args []string) (pid int, err error) {
 	if err != nil {
 		return 0, &StartError{Op: "pass name of", Path: file, Err: err}
 	}
-	if c.Inherited != nil && haveVfork {
+	switch changed := !c.Attributes.none(); {
+	case haveVfork && (changed || c.Inherited != nil):
 		return spawnExact(c, file, &image{path: path, argv: argv, envv: envv})
+	case changed:
+		return 0, &StartError{Op: "set attributes of", Path: file, Err: errors.ErrUnsupported}
 	}
 	return spawnByGo(c, file, args)
+}
+
+// streams are the files for descriptors 0 to 2, nil for those that stay.
+func (c *Command) streams() [3]*os.File { return [3]*os.File{c.Stdin, c.Stdout, c.Stderr} }
+
+// streamOp is what a [StartError] says of one of them.
+func streamOp(fd int) string {
+	return "set " + [...]string{"stdin", "stdout", "stderr"}[fd] + " of"
 }
 
 // image is what execve takes.

@@ -4,8 +4,10 @@ package reap
 
 import (
 	"math"
+	"math/bits"
 	"os"
 	"strconv"
+	"syscall"
 	"testing"
 	"unsafe"
 
@@ -124,6 +126,18 @@ func TestVfork(t *testing.T) {
 			}
 		}
 	})
+	t.Run("copies a result", func(t *testing.T) {
+		for number := range uintptr(3) {
+			s := sharedScript(t)
+			self := s.add(needSuccess, unix.SYS_GETPID)
+			passed := s.add(needNothing, copyWord, uintptr(unsafe.Pointer(&self.result)))
+			group := s.add(needSuccess, unix.SYS_GETPGID, number)
+			passed.args[1] = uintptr(unsafe.Pointer(&group.args[0]))
+			if pid := play(t, s); group.args[0] != uintptr(pid) || group.result != unix.Getpgrp() {
+				t.Errorf("child %d: %+v", pid, s.calls[:s.n])
+			}
+		}
+	})
 	t.Run("makes no call", func(t *testing.T) {
 		play(t, sharedScript(t))
 	})
@@ -142,21 +156,36 @@ func TestVfork(t *testing.T) {
 	})
 }
 
-// With everything that can be asked for the script still has room.
+// With everything that can be asked for the script still has room, also on a kernel
+// with as many capabilities as fit into a set.
 func TestScriptHasRoom(t *testing.T) {
-	if !alone(t) {
-		return
-	}
-	pid, err := Start(Command{
-		Args: []string{"true"}, Env: append(environment(), "LISTEN_PID="+strconv.Itoa(os.Getpid())), ParentDeath: unix.SIGKILL,
-		Terminal: &Terminal{500}, Group: OwnSession, ListenPID: true,
-		Inherited: &Inheritance{Blocked: math.MaxUint64, Ignored: math.MaxUint64, NoFile: Limit{100, 100}},
-	})
+	env, err := syscall.SlicePtrFromStrings([]string{"LISTEN_PID=" + strconv.Itoa(os.Getpid())})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if exit := awaitReap(t, pid); exit.Status != 0 {
-		t.Errorf("%+v", exit)
+	own, err := ReadCapabilities()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var limits []ResourceLimit
+	for resource := range numLimits {
+		limits = append(limits, ResourceLimit{Resource: resource}, ResourceLimit{Resource: resource})
+	}
+	one, mask := 1, uint32(0)
+	s := script{image: &image{argv: env, envv: env}, nofile: Limit{100, 100}}
+	op, err := s.write(&Command{
+		ParentDeath: unix.SIGKILL, Terminal: &Terminal{500}, Group: OwnSession, ListenPID: true,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Attributes: Attributes{
+			Dir: "/", User: &User{UID: 1}, Umask: &mask, Limits: limits, Nice: &one, OOMScoreAdj: &one, NoNewPrivileges: true,
+			DropCapabilities: AllCapabilities, AddCapabilities: AllCapabilities,
+		},
+	}, &Inheritance{})
+	if err != nil {
+		t.Fatal(op, err)
+	}
+	if most := s.n + 64 - bits.OnesCount64(uint64(own.Bounding)); most > maxCalls {
+		t.Errorf("%d calls, and room for %d", most, maxCalls)
 	}
 }
 

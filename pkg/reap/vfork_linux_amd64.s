@@ -29,6 +29,8 @@ next:
 	MOVQ	0(R12), AX
 	CMPQ	AX, $-1
 	JEQ	number
+	CMPQ	AX, $-2
+	JEQ	word
 	MOVQ	8(R12), DI
 	MOVQ	16(R12), SI
 	MOVQ	24(R12), DX
@@ -79,6 +81,14 @@ prefix:
 written:
 	MOVQ	40(R12), SI
 	MOVQ	DI, (SI)
+	JMP	made
+
+// See copyWord.
+word:
+	MOVQ	8(R12), SI
+	MOVQ	(SI), AX
+	MOVQ	16(R12), DI
+	MOVQ	AX, (DI)
 	JMP	made
 
 fail:

@@ -27,6 +27,8 @@ next:
 	MOVD	0(R19), R8
 	CMN	$1, R8
 	BEQ	number
+	CMN	$2, R8
+	BEQ	word
 	MOVD	8(R19), R0
 	MOVD	16(R19), R1
 	MOVD	24(R19), R2
@@ -76,6 +78,14 @@ prefix:
 written:
 	MOVD	40(R19), R1
 	MOVD	R2, (R1)
+	B	made
+
+// See copyWord.
+word:
+	MOVD	8(R19), R1
+	MOVD	(R1), R0
+	MOVD	16(R19), R2
+	MOVD	R0, (R2)
 	B	made
 
 fail:

@@ -22,6 +22,8 @@ type Config struct {
 	// [reap.Command].
 	Inherited *reap.Inheritance
 
+	// Attributes are what the command has otherwise than this process.
+	Attributes reap.Attributes
 	// Placement is the process group and session of the command.
 	Placement reap.Group
 	// ListenPID corrects LISTEN_PID in Env; see [reap.Command].
