@@ -19,7 +19,6 @@ type options struct {
 	okExit      okSet
 	raise       bool
 	parentDeath syscall.Signal
-	keepEnv     bool
 	leaks       string // what leftovers mean: one of the words below
 	leakOK      patterns
 	report      string // where --report goes, "" for nowhere
@@ -28,6 +27,7 @@ type options struct {
 	logFormat   string
 	help        bool
 	version     bool
+	becoming
 
 	as            *persona // nil is reaper itself
 	noSubreaper   bool     // orphans come only if they do so anyway
@@ -99,7 +99,7 @@ func newFlags(o *options) *pflag.FlagSet {
 	f.Var(&o.okExit, "ok-exit", "")
 	f.BoolVar(&o.raise, "raise", false, "")
 
-	f.BoolVar(&o.keepEnv, "keep-env", false, "")
+	becomingFlags(f, o)
 
 	f.VarPF(countValue{&o.verbose}, "verbose", "v", "").NoOptDefVal = countOneMore
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "")
@@ -127,6 +127,9 @@ func parseOptions(args []string) (*options, operands, error) {
 	for _, arg := range rest.before {
 		if strings.HasPrefix(arg, "-test.") { // package pflag skips those of go test
 			return nil, operands{}, &usageError{"unknown option " + quoted(arg), hintUnknown}
+		}
+		if long := lacksDash(arg, o.flags); long != "" { // -user is no --user ser
+			return nil, operands{}, &usageError{"unknown option " + quoted(arg), "did you mean --" + long + "?"}
 		}
 	}
 	return o, rest, nil
@@ -202,6 +205,16 @@ func (o *options) conflicts() error {
 			fmt.Sprintf("%s has nothing to wait for when %s is KILL", o.origin("stop-timeout"), o.origin("stop-signal")),
 			"give one of them",
 		}
+	case o.keepEnv && o.clearEnv:
+		return &usageError{
+			fmt.Sprintf("%s and %s contradict each other", o.origin("keep-env"), o.origin("clear-env")),
+			"give one of them",
+		}
+	case o.capAdd.set&o.capDrop.set != 0 || o.capAdd.all && o.capDrop.all:
+		return &usageError{
+			fmt.Sprintf("%s and %s name the same", o.origin("cap-add"), o.origin("cap-drop")),
+			"a name counts more than ALL, so give ALL to one of them",
+		}
 	}
 	return nil
 }
@@ -249,13 +262,24 @@ func unknownLetter(letters string, args []string, f *pflag.FlagSet) error {
 	for _, word := range args {
 		if utf8.RuneCountInString(word) > 2 && word[0] == '-' && word[1] != '-' && strings.HasSuffix(word, letters) {
 			e.what += " in " + quoted(word)
-			if long, _, _ := strings.Cut(word[1:], "="); f.Lookup(long) != nil {
+			if long := lacksDash(word, f); long != "" {
 				e.hint = "did you mean --" + long + "?"
 			}
 			break
 		}
 	}
 	return e
+}
+
+// lacksDash is the long name of an option that was given with one dash, or "".
+func lacksDash(word string, f *pflag.FlagSet) string {
+	if len(word) < 3 || word[0] != '-' || word[1] == '-' {
+		return ""
+	}
+	if long, _, _ := strings.Cut(word[1:], "="); f.Lookup(long) != nil {
+		return long
+	}
+	return ""
 }
 
 // wrongValue says where a wrong value stands, and what is wrong with it.

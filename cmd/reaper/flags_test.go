@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/reaper-init/reaper/pkg/reap"
 	"github.com/reaper-init/reaper/pkg/supervise"
@@ -200,10 +201,91 @@ var optionCases = []optionCase{
 		func(o *options) any { return o.raise }, true,
 	},
 	{
+		"user",
+		[]string{"-u app", "-uapp", "--user app", "--user=app"},
+		"app", "1000:1000",
+		func(o *options) any { return o.user }, "app",
+	},
+	{
+		"workdir",
+		[]string{"-w /srv", "--workdir=/srv"},
+		"/srv", "/",
+		func(o *options) any { return o.config.Attributes.Dir }, "/srv",
+	},
+	{
+		"env",
+		[]string{"-e A=1,2 -e B", "-eA=1,2 --env=B", "--env A=1,2 --env B"},
+		"", "C=3",
+		func(o *options) any { return strings.Join(o.setEnv, " ") }, "A=1,2 B",
+	},
+	{
+		"env-file",
+		[]string{"--env-file a --env-file b,c"},
+		"", "d",
+		func(o *options) any { return strings.Join(o.envFiles, " ") }, "a b,c",
+	},
+	{
+		"clear-env",
+		[]string{"--clear-env"},
+		"true", "false",
+		func(o *options) any { return o.clearEnv }, true,
+	},
+	{
 		"keep-env",
 		[]string{"--keep-env"},
 		"true", "false",
 		func(o *options) any { return o.keepEnv }, true,
+	},
+	{
+		"umask",
+		[]string{"--umask 027", "--umask=27"},
+		"0027", "0",
+		func(o *options) any { return pointed(o.config.Attributes.Umask) }, uint32(0o27),
+	},
+	{
+		"ulimit",
+		[]string{"--ulimit nofile=1:2 --ulimit core=0", "--ulimit nofile=1:2,core=0"},
+		"nofile=1:2,core=0", "cpu=1",
+		func(o *options) any { return o.config.Attributes.Limits },
+		[]reap.ResourceLimit{{Resource: unix.RLIMIT_NOFILE, Limit: reap.Limit{Cur: 1, Max: 2}}, {Resource: unix.RLIMIT_CORE}},
+	},
+	{
+		"nice",
+		[]string{"--nice -20", "--nice=-20"},
+		"-20", "0",
+		func(o *options) any { return pointed(o.config.Attributes.Nice) }, -20,
+	},
+	{
+		"oom-score-adj",
+		[]string{"--oom-score-adj 0"},
+		"0", "-1",
+		func(o *options) any { return pointed(o.config.Attributes.OOMScoreAdj) }, 0,
+	},
+	{
+		"no-new-privileges",
+		[]string{"--no-new-privileges"},
+		"1", "0",
+		func(o *options) any { return o.config.Attributes.NoNewPrivileges }, true,
+	},
+	{
+		"cap-drop",
+		[]string{"--cap-drop chown --cap-drop CAP_KILL", "--cap-drop=CHOWN,kill"},
+		"CHOWN,KILL", "ALL",
+		func(o *options) any { return o.capDrop },
+		capabilityList{set: 1<<unix.CAP_CHOWN | 1<<unix.CAP_KILL},
+	},
+	{
+		"cap-add",
+		[]string{"--cap-add all", "--cap-add=ALL"},
+		"All", "KILL",
+		func(o *options) any { return o.capAdd },
+		capabilityList{all: true},
+	},
+	{
+		"new-session",
+		[]string{"--new-session"},
+		"true", "false",
+		func(o *options) any { return o.newSession }, true,
 	},
 	{
 		"verbose",
@@ -273,6 +355,14 @@ func TestOptions(t *testing.T) {
 	if want := optionNames(newFlags(&options{})); !slices.Equal(covered, want) {
 		t.Errorf("tested:   %q\ndeclared: %q", covered, want)
 	}
+}
+
+// pointed is what a pointer points to, or nil.
+func pointed[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
 }
 
 func patternTexts(list patterns) []string {
@@ -440,8 +530,10 @@ func TestMisuse(t *testing.T) {
 		{words{"-gx", "cmd"}, "", "unknown option -x in -gx", unknown},
 		{words{"-é"}, "", `unknown option "-é"`, unknown},
 		{words{"-\xff"}, "", `unknown option "-�"`, unknown},
-		{words{"-help"}, "", "unknown option -e in -help", "did you mean --help?"},
-		{words{"-quiet", "cmd"}, "", "unknown option -u in -quiet", "did you mean --quiet?"},
+		{words{"-help"}, "", "unknown option -help", "did you mean --help?"},
+		{words{"-quiet", "cmd"}, "", "unknown option -quiet", "did you mean --quiet?"},
+		{words{"-user", "app", "cmd"}, "", "unknown option -user", "did you mean --user?"},
+		{words{"-env=A=1", "cmd"}, "", "unknown option -env=A=1", "did you mean --env?"},
 		{words{"-stop-timeout=5s", "cmd"}, "", "unknown option -s in -stop-timeout=5s", "did you mean --stop-timeout?"},
 		{words{"-stop-timeout", "5s"}, "", "unknown option -s in -stop-timeout", "did you mean --stop-timeout?"},
 		{words{"-test.v", "cmd"}, "", "unknown option -test.v", unknown},
@@ -492,6 +584,43 @@ func TestMisuse(t *testing.T) {
 
 		{words{"--log-format", "xml"}, "", "--log-format xml: not one of the choices", "use auto, console or json"},
 
+		{words{"-u", "", "cmd"}, "", `--user "": an empty word`, hintWord},
+		{words{"-w", "", "cmd"}, "", `--workdir "": an empty word`, hintWord},
+		{words{"--env-file", "", "cmd"}, "", `--env-file "": an empty word`, hintWord},
+		{words{"-u", "no-such-user", "cmd"}, "", "--user no-such-user: no user of that name in /etc/passwd", hintUser},
+		{words{"-u", "0:no-such-group", "cmd"}, "", "--user 0:no-such-group: no group no-such-group in /etc/group", hintUser},
+		{words{"-u", "4294967295", "cmd"}, "", "--user 4294967295: 4294967295 is not from 0 to 4294967294", hintUser},
+		{words{"-u", ":", "cmd"}, "", "--user :: neither a user nor a group", hintUser},
+		{words{"cmd"}, "REAPER_USER=no-such-user", "REAPER_USER=no-such-user: no user of that name in /etc/passwd", hintUser},
+		{words{"-w", "/no/such", "cmd"}, "", "--workdir /no/such: no such directory", "reaper does not make it"},
+		{words{"-w", "/dev/null", "cmd"}, "", "--workdir /dev/null: not a directory", "reaper does not make it"},
+		{words{"-w", "/dev/null/x", "cmd"}, "", "--workdir /dev/null/x: not a directory", "reaper does not make it"},
+		{words{"-e", "=1", "cmd"}, "", "--env =1: no name of a variable", hintEnv},
+		{words{"-e", "", "cmd"}, "", `--env "": no name of a variable`, hintEnv},
+		{words{"--env-file", "/no/such", "cmd"}, "", "--env-file /no/such: no such file or directory", "give a file that can be read"},
+		{words{"--env-file", "/", "cmd"}, "", "--env-file /: is a directory", "give a file that can be read"},
+		{words{"--umask", "8", "cmd"}, "", "--umask 8: not a file mode mask", hintUmask},
+		{words{"--umask", "1000", "cmd"}, "", "--umask 1000: not a file mode mask", hintUmask},
+		{words{"--ulimit", "nofile", "cmd"}, "", "--ulimit nofile: nofile has no =", hintLimit},
+		{words{"--ulimit", "files=1", "cmd"}, "", "--ulimit files=1: files is not a limit", hintLimits},
+		{words{"--ulimit", "core=1k", "cmd"}, "", "--ulimit core=1k: 1k is not a number", hintLimit},
+		{words{"--ulimit", "core=2:1", "cmd"}, "", "--ulimit core=2:1: the soft limit is above the hard one", hintLimit},
+		{words{"--nice", "20", "cmd"}, "", "--nice 20: out of range", "use a number from -20 to 19"},
+		{words{"--oom-score-adj", "x", "cmd"}, "", "--oom-score-adj x: out of range", "use a number from -1000 to 1000"},
+		{words{"--cap-drop", "CHOWN,", "cmd"}, "", `--cap-drop CHOWN,: "" is not a capability`, hintCapability},
+		{words{"--cap-add", "ROOT", "cmd"}, "", "--cap-add ROOT: ROOT is not a capability", hintCapability},
+		{
+			words{"--cap-add", "KILL", "--cap-drop", "kill", "cmd"},
+			"",
+			"--cap-add and --cap-drop name the same", "a name counts more than ALL, so give ALL to one of them",
+		},
+		{
+			words{"--cap-add", "ALL", "cmd"},
+			"REAPER_CAP_DROP=ALL",
+			"--cap-add and REAPER_CAP_DROP name the same", "a name counts more than ALL, so give ALL to one of them",
+		},
+		{words{"--clear-env", "--keep-env", "cmd"}, "", "--keep-env and --clear-env contradict each other", "give one of them"},
+
 		{words{"-q", "-v", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
 		{
 			words{"--stop-signal", "KILL", "--stop-timeout", "5", "cmd"},
@@ -523,9 +652,9 @@ func TestMisuse(t *testing.T) {
 		{words{"--", "", "x"}, "", "the command is an empty word", "if it comes from a variable, is that set?"},
 		{words{"run", "-x"}, "", "unknown option -x", unknown},
 		{words{"-v", "run", "-q", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
-		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|leftovers|signals]"},
-		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|leftovers|signals]"},
-		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|leftovers|signals]"},
+		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|leftovers|process|signals]"},
+		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|leftovers|process|signals]"},
+		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|leftovers|process|signals]"},
 		{words{"version", "2"}, "", "version takes no arguments", "usage: reaper version"},
 	} {
 		var env []string

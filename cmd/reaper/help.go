@@ -13,7 +13,7 @@ const usage = `reaper runs one command and is the init of everything that it sta
 Usage: reaper [options] [--] command [argument...]
        reaper run [options] [--] command [argument...]
        reaper test [options] [--] command [argument...]
-       reaper version | help [exit-codes|environment|leftovers|signals]
+       reaper version | help [exit-codes|environment|leftovers|process|signals]
 
 test is run with --leaks=fail: what the command leaves behind is an error.
 
@@ -55,7 +55,23 @@ Exit code
       --raise                  die by the signal that killed the command
 
 The process it becomes
+  -u, --user WHO               NAME or UID, with all its groups, or NAME:GROUP
+  -w, --workdir DIR            its directory
+  -e, --env NAME=VALUE         set a variable; NAME alone passes on reaper's;
+                               can be given several times
+      --env-file FILE          the same, one a line
+      --clear-env              pass no other variable on
       --keep-env               pass the REAPER_ variables on
+      --umask MASK             its file mode mask, in octal
+      --ulimit NAME=SOFT:HARD  a limit, as nofile=1024:4096 or core=unlimited;
+                               several have a comma between
+      --nice N                 its niceness, from -20 to 19
+      --oom-score-adj N        from -1000, not to be killed when memory is used
+                               up, to 1000
+      --no-new-privileges      set-user-ID programs give it nothing
+      --cap-drop LIST          capabilities that it can never have, or ALL
+      --cap-add LIST           those that it has all the same, be it root or not
+      --new-session            a session of its own, without job control
 
 Output
   -v, --verbose                say what happens; -vv: each orphan too
@@ -119,6 +135,37 @@ what became of them, and makes the exit code 86 if it would be 0. With
 --leftovers=keep it only prints.
 `
 
+const helpProcess = `The process it becomes
+
+The words are those of docker run. What cannot be is said before the command
+runs, with exit code 125.
+
+--user NAME, and a UID that has an entry in /etc/passwd, bring the group of that
+entry and all groups of which /etc/group says that the name is a member. A UID
+without an entry has group 0. With :GROUP it is that group alone; --user :GROUP
+keeps the user. HOME becomes that of the entry, / without one, unless --env or
+--env-file sets it. No directory service is asked.
+
+The command enters --workdir as its user, who must be allowed to, and a relative
+name of the command, or in its PATH, is relative to it.
+
+--env counts more than --env-file, and both more than what reaper has, of which
+--clear-env leaves nothing. In a file a line is NAME=VALUE, or NAME alone for
+what reaper has; one that starts with # is a comment. Nothing is quoted, and
+blanks belong to the value.
+
+--ulimit takes the names of getrlimit(2) in small letters and its units; one
+number is the soft and the hard limit, unlimited or -1 is none.
+
+--cap-drop is for good, and for all that the command starts. --cap-drop ALL
+leaves what --cap-add names. A user other than root has no capabilities but
+those of --cap-add, and really has them: docker run would only let programs of
+the image have them. reaper cannot give what it does not have.
+
+--new-session: no key of the terminal stops the command, and reaper does not
+stop with it.
+`
+
 const helpEnvironmentHead = `Environment
 
 Each variable stands for the option of the same name. An empty one counts as not
@@ -126,7 +173,7 @@ set; the command line wins. The command does not see them, unless --keep-env.
 
 `
 
-const usageHelp = "usage: reaper help [exit-codes|environment|leftovers|signals]"
+const usageHelp = "usage: reaper help [exit-codes|environment|leftovers|process|signals]"
 
 // help is `reaper help`.
 func (p *process) help(topic []string) int {
@@ -147,6 +194,8 @@ func (p *process) printHelp(topic string) int {
 		text = helpEnvironmentHead + variableList()
 	case "leftovers":
 		text = helpLeftovers
+	case "process":
+		text = helpProcess
 	case "signals":
 		text = helpSignals
 	default:

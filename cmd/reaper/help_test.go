@@ -55,7 +55,7 @@ func TestHelpFits(t *testing.T) {
 }
 
 // helpLine is how help shows an option.
-var helpLine = regexp.MustCompile(`(?m)^  (-(\w), |    )--([a-z-]+)( ([A-Z]+(:[A-Z]+)?))? +\S`)
+var helpLine = regexp.MustCompile(`(?m)^  (-(\w), |    )--([a-z-]+)( ([A-Z]+([:=][A-Z]+)*))? +\S`)
 
 // Help lists every option and no other, with its letter, and with a value
 // exactly where one is taken.
@@ -102,7 +102,7 @@ func TestHelpNamesTopics(t *testing.T) {
 	if !strings.Contains(usage, "help ["+strings.Join(topics(t), "|")+"]") {
 		t.Errorf("the usage does not name the topics %q", topics(t))
 	}
-	want := []string{"Exit codes", "Environment", "Leftovers", "Signals"}
+	want := []string{"Exit codes", "Environment", "Leftovers", "The process it becomes", "Signals"}
 	var got []string
 	for _, topic := range topics(t) {
 		title, _, _ := strings.Cut(helpText(t, topic), "\n")

@@ -134,14 +134,7 @@ func (o *options) adapt() {
 }
 
 // lookup is getenv(3).
-func (c *call) lookup(name string) (value string, ok bool) {
-	for _, kv := range c.env {
-		if value, ok := strings.CutPrefix(kv, name+"="); ok {
-			return value, true
-		}
-	}
-	return "", false
-}
+func (c *call) lookup(name string) (value string, ok bool) { return getenv(c.env, name) }
 
 // startCode is the exit code of a command that was not found, or could not be executed.
 func (o *options) startCode(e *reap.StartError) int {

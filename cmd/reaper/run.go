@@ -36,6 +36,11 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 		return p.misused(&usageError{"the command is an empty word", "if it comes from a variable, is that set?"}), 0
 	}
 	o.config.Args = command
+	if !o.config.NoCommand {
+		if err := o.prepare(p.env); err != nil {
+			return p.misused(err), 0
+		}
+	}
 	o.config.Inherited = p.inherited
 	if o.byDefault && p.inherited != nil {
 		o.config.Inherited = &reap.Inheritance{NoFile: p.inherited.NoFile}
@@ -112,10 +117,12 @@ func describeStart(err error, name string) string {
 		where = fmt.Sprintf("cannot run %s (%s): ", quoted(name), quoted(failed.Path))
 	}
 	switch {
+	case failed.Op != "find" && failed.Op != "exec":
+		return where + describeStep(failed)
 	case failed.Op == "find" && errors.Is(err, unix.ENOENT):
 		return where + "not found in PATH"
 	case failed.NoInterpreter:
-		missing := interpreter(failed.Path)
+		missing := interpreter(failed.File())
 		switch {
 		case strings.HasSuffix(missing, "\r"):
 			return where + "its interpreter " + quoted(missing) + " is not there; the lines of the script end as on Windows"
@@ -128,15 +135,13 @@ func describeStart(err error, name string) string {
 	case errors.Is(err, unix.ENOEXEC):
 		return where + "not a program of this machine, and /bin/sh cannot run it"
 	case errors.Is(err, unix.EACCES):
-		if info, statErr := os.Stat(failed.Path); statErr == nil && info.IsDir() {
+		if info, statErr := os.Stat(failed.File()); statErr == nil && info.IsDir() {
 			return where + "it is a directory"
 		} else if statErr == nil && info.Mode()&0o111 == 0 {
 			return where + "it is not executable; chmod +x is missing"
 		}
-	case failed.Op == "fork for":
-		return where + "no process could be made for it: " + failed.Err.Error()
-	case failed.Op != "exec":
-		return where + failed.Op + " it: " + failed.Err.Error()
+	case errors.Is(err, unix.EAGAIN):
+		return where + "its user has more processes than the limit nproc allows"
 	}
 	return where + failed.Err.Error()
 }

@@ -62,6 +62,34 @@ func TestDescribeStart(t *testing.T) {
 			"foo", &reap.StartError{Op: "make process group for", Path: run, Err: unix.EPERM},
 			"cannot run foo: make process group for it: operation not permitted",
 		},
+		{
+			"foo", &reap.StartError{Op: "set user of", Path: run, Err: unix.EPERM},
+			"cannot run foo: set user of it: operation not permitted; that needs CAP_SETUID and CAP_SETGID",
+		},
+		{
+			"foo", &reap.StartError{Op: "set OOM score of", Path: run, Err: unix.ENOENT},
+			"cannot run foo: set OOM score of it: no such file or directory",
+		},
+		{
+			"foo", &reap.StartError{Op: "change directory for", Path: run, Dir: "/a b", Err: unix.EACCES},
+			`cannot run foo: directory "/a b": permission denied`,
+		},
+		{
+			"foo", &reap.StartError{Op: "set attributes of", Path: run, Err: errors.ErrUnsupported},
+			"cannot run foo: what it becomes can be changed on amd64 and arm64 alone",
+		},
+		{
+			"foo", exec("foo", true, unix.EAGAIN),
+			"cannot run foo: its user has more processes than the limit nproc allows",
+		},
+		{
+			"./plain", &reap.StartError{Op: "exec", Path: "./plain", Dir: dir, Found: true, Err: unix.EACCES},
+			"cannot run ./plain: it is not executable; chmod +x is missing",
+		},
+		{
+			"./script", &reap.StartError{Op: "exec", Path: "./script", Dir: dir, Found: true, NoInterpreter: true, Err: unix.ENOENT},
+			"cannot run ./script: its interpreter /no/such/sh is not there",
+		},
 		{"foo", errors.New("check configuration: Args: no command"), "check configuration: Args: no command"},
 	} {
 		got := describeStart(test.err, test.name)

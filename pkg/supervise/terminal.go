@@ -3,6 +3,8 @@ package supervise
 import (
 	"syscall"
 	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
 )
 
 // Terminal is what step needs to know of the controlling terminal. Both groups
@@ -60,6 +62,11 @@ func (m machine) jobStop(ev event) (machine, []action) {
 	if m.cfg.StopSelf != 0 {
 		m.jobStopped = true
 		return m, tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})
+	}
+	if m.cfg.Placement == reap.OwnSession {
+		// Of the keys none has stopped it, as its session is orphaned, and the terminal
+		// of another session cannot be given to it.
+		ev.terminal = Terminal{}
 	}
 	if m, acts, held := m.holdStop(ev); held {
 		return m, acts
