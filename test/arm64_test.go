@@ -46,6 +46,17 @@ func TestARM64(t *testing.T) {
 			t.Errorf("ignored: %x, want %x", ignored, want)
 		}
 	})
+	t.Run("attributes", func(t *testing.T) {
+		needRoot(t)
+		s := launchProgram(t, asPID1, nil, qemu, bin, "-u", "54321:7", "-w", "/", "--umask", "027", "--ulimit", "nofile=77", "--nice", "19",
+			"--oom-score-adj", "900", "--no-new-privileges", "--cap-drop", "ALL", "--",
+			"sh", "-c", `echo $(id -u; id -g; pwd; umask; ulimit -n; cut -d' ' -f19 /proc/self/stat; cat /proc/self/oom_score_adj)
+				grep -E 'NoNewPrivs|CapBnd' /proc/self/status`)
+		s.wantCode(0)
+		if got, want := strings.Join(s.stdout.rest(), "\n"), "54321 7 / 0027 77 19 900\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 	t.Run("signals", func(t *testing.T) {
 		for _, sig := range []string{"TERM", "USR1", "URG", "PROF", "34", "64"} {
 			s := launchProgram(t, asPID1, nil, qemu, bin, "--", "sh", "-c", `trap 'echo got; exit 3' "$0"; kill -"$0" $PPID; while :; do sleep 0.01; done`, sig)

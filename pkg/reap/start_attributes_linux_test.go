@@ -291,7 +291,7 @@ func TestStartUnprivileged(t *testing.T) {
 				{Attributes{User: &User{0, self.GID, self.Groups}}, "set user of", unix.EPERM},
 				{Attributes{Limits: more}, "set limits of", unix.EPERM},
 				{Attributes{Limits: []ResourceLimit{{unix.RLIMIT_NOFILE, Limit{2, 1}}}}, "set limits of", unix.EINVAL},
-				{Attributes{Limits: []ResourceLimit{{numLimits, Limit{}}}}, "set limits of", unix.EINVAL},
+				{Attributes{Limits: []ResourceLimit{{16, Limit{}}}}, "set limits of", unix.EINVAL},
 				{Attributes{Limits: []ResourceLimit{{-1, Limit{}}}}, "set limits of", unix.EINVAL},
 				{Attributes{Nice: new(-5)}, "set niceness of", unix.EACCES},
 				{Attributes{OOMScoreAdj: new(-1000)}, "set OOM score of", unix.EACCES},

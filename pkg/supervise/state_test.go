@@ -24,6 +24,7 @@ func TestStep(t *testing.T) {
 	patient := &Config{StopDelay: 3 * sec, StopTimeout: 10 * sec}
 	hasty := &Config{}
 	pause := &Config{NoCommand: true}
+	apart := &Config{Placement: reap.OwnSession}
 	plainly := &Config{
 		ForwardOnly: true, EndSignal: syscall.SIGTERM, StopSelf: reap.Signals(syscall.SIGTSTP, syscall.SIGTTIN),
 		Rewrite: map[syscall.Signal]syscall.Signal{syscall.SIGTSTP: syscall.SIGSTOP, syscall.SIGTTIN: 0},
@@ -281,6 +282,12 @@ func TestStep(t *testing.T) {
 		{at(up), stopped(syscall.SIGTSTP, ours), up, 0, "CommandStopped TSTP; Suspended TSTP; suspend TSTP"}, // pitfall 44
 		{at(up), stopped(syscall.SIGTSTP, orphaned), up, 0, "CommandStopped TSTP; group CONT for TSTP"},      // pitfall 28
 		{at(up), stopped(syscall.SIGSTOP, orphaned), up, 0, "CommandStopped STOP"},
+		// In a session of its own it shares no job control with reaper.
+		{with(up, apart), stopped(syscall.SIGSTOP, ours), up, 0, "CommandStopped STOP"},
+		{with(up, apart), stopped(syscall.SIGTTIN, ours), up, 0, "CommandStopped TTIN"},
+		{with(up, apart), stopped(syscall.SIGTSTP, away), up, 0, "CommandStopped TSTP"},
+		{with(up, apart), wants(syscall.SIGINT, ours), stopping, 0, "group INT"},
+		{with(stopping, apart), stopped(syscall.SIGSTOP, ours), stopping, 0, "CommandStopped STOP; group CONT for STOP"},
 		// Stopped before it could act on the stop signal (pitfall 42).
 		{at(stopping), stopped(syscall.SIGSTOP, none), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
 		{at(stopping), stopped(syscall.SIGSTOP, orphaned), stopping, 10 * sec, "CommandStopped STOP; group CONT for STOP"},
