@@ -201,6 +201,23 @@ func everybodysDir(t *testing.T) string {
 	return dir
 }
 
+// In a user namespace there are only the users that it was given.
+func TestUserIsNotMapped(t *testing.T) {
+	needRoot(t)
+	dir := everybodysDir(t)
+	one := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
+	alone := func(cmd *exec.Cmd) {
+		cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings, cmd.SysProcAttr.GidMappings, cmd.SysProcAttr.GidMappingsEnableSetgroups = one, one, true
+	}
+	for _, options := range []string{"-u 54321:0", "-u 0:54321"} {
+		wantRefused(t, reaperBin, alone, dir, options, "set user of it: invalid argument; an ID is not mapped into this user namespace")
+	}
+	if got := tells(t, reaperBin, alone, "-u 0:0", "id", "-G"); got != "0" {
+		t.Errorf("groups %q", got)
+	}
+}
+
 func wantRefused(t *testing.T, bin string, prepare func(*exec.Cmd), dir, options, want string) {
 	t.Helper()
 	made := filepath.Join(dir, "made")

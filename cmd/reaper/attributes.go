@@ -130,17 +130,24 @@ func describeStep(failed *reap.StartError) string {
 		return "directory " + quoted(failed.Dir) + ": " + failed.Err.Error()
 	}
 	text := failed.Op + " it: " + failed.Err.Error()
-	if !errors.Is(failed, unix.EPERM) && !errors.Is(failed, unix.EACCES) {
-		return text
+	switch {
+	case failed.Op == "set user of" && errors.Is(failed, unix.EINVAL):
+		text += "; an ID is not mapped into this user namespace"
+	case errors.Is(failed, unix.EPERM), errors.Is(failed, unix.EACCES):
+		if needs := neededFor(failed.Op); needs != "" {
+			text += "; that needs " + needs
+		}
 	}
-	if needs := map[string]string{
+	return text
+}
+
+// neededFor is what the kernel asks of who does such a step.
+func neededFor(op string) string {
+	return map[string]string{
 		"set user of":          "CAP_SETUID and CAP_SETGID",
 		"set limits of":        "CAP_SYS_RESOURCE, and fs.nr_open for nofile",
 		"set niceness of":      "CAP_SYS_NICE",
 		"set OOM score of":     "CAP_SYS_RESOURCE",
 		"drop capabilities of": "CAP_SETPCAP",
-	}[failed.Op]; needs != "" {
-		text += "; that needs " + needs
-	}
-	return text
+	}[op]
 }

@@ -67,6 +67,14 @@ func TestDescribeStart(t *testing.T) {
 			"cannot run foo: set user of it: operation not permitted; that needs CAP_SETUID and CAP_SETGID",
 		},
 		{
+			"foo", &reap.StartError{Op: "set user of", Path: run, Err: unix.EINVAL},
+			"cannot run foo: set user of it: invalid argument; an ID is not mapped into this user namespace",
+		},
+		{
+			"foo", &reap.StartError{Op: "set signal mask for", Path: run, Err: unix.EPERM},
+			"cannot run foo: set signal mask for it: operation not permitted",
+		},
+		{
 			"foo", &reap.StartError{Op: "set OOM score of", Path: run, Err: unix.ENOENT},
 			"cannot run foo: set OOM score of it: no such file or directory",
 		},

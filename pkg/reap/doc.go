@@ -25,6 +25,8 @@
 //
 // # Kernel versions
 //
-// PR_SET_CHILD_SUBREAPER needs Linux 3.4, prlimit64 2.6.36. Everything else is
-// older. /proc is read for reports alone: nothing here needs it to be correct.
+// PR_SET_CHILD_SUBREAPER needs Linux 3.4, prlimit64 2.6.36; of [Attributes],
+// NoNewPrivileges 3.5 and AddCapabilities 4.3. Everything else is older. /proc is read
+// for reports alone, and written for OOMScoreAdj: nothing else here needs it to be
+// correct.
 package reap
