@@ -131,6 +131,8 @@ func eventName(k eventKind) string {
 
 func actionName(k actionKind) string {
 	switch k {
+	case actStart:
+		return "start"
 	case actSend:
 		return "send"
 	case actSendGroup:

@@ -12,7 +12,8 @@ import (
 type loop struct {
 	*Supervisor
 	m       machine
-	command int // the pid of the command, kept when it has been reaped: its group may live on
+	command int   // the pid of the command, kept when it has been reaped: its group may live on
+	failure error // why it could not be started
 	exits   []reap.Exit
 	more    bool        // children are left
 	alarm   *time.Timer // nil while the machine has no deadline
@@ -61,6 +62,18 @@ func (l *loop) untold() {
 	for _, sig := range l.Untold() {
 		l.step(event{kind: evSignal, sig: sig})
 	}
+}
+
+// start starts the command.
+func (l *loop) start() {
+	pid, err := l.Kernel.Start(&l.Config)
+	if err != nil {
+		l.failure = err
+		l.step(event{kind: evFailed})
+		return
+	}
+	l.command = pid
+	l.step(event{kind: evStarted, pid: pid})
 }
 
 // settle takes in everything that has happened by now. It follows each wake-up,
@@ -142,6 +155,8 @@ func (l *loop) commandEnded() {
 // get it would stop again as soon as it is continued, and so for ever.
 func (l *loop) do(a action) bool {
 	switch a.kind {
+	case actStart:
+		l.start()
 	case actTell:
 		if a.tell.Kind == LeftoversAsked || a.tell.Kind == LeftoversAwaited || a.tell.Kind == LeftoversTimeout || a.tell.Kind == LeftoversSurvived {
 			a.tell.Count = l.table.count()

@@ -85,7 +85,10 @@ func (r *reference) agrees(want []string, m machine, acts []action) error {
 func (r *reference) sees(ev event) []string {
 	switch ev.kind {
 	case evBegin:
-		r.begun = true
+		if !r.begun && !r.over {
+			r.begun = true
+			return []string{"start"}
+		}
 	case evStarted:
 		return r.starts(ev)
 	case evFailed:

@@ -62,7 +62,8 @@ type event struct {
 type actionKind uint8
 
 const (
-	actSend         actionKind = iota // sig to the command, or to its group if so configured
+	actStart        actionKind = iota // start the command; evStarted or evFailed follows
+	actSend                           // sig to the command, or to its group if so configured
 	actSendGroup                      // sig to the command's group
 	actTakeTerminal                   // reaper's own group to the foreground
 	actGiveTerminal                   // the command's group to the foreground
@@ -159,10 +160,11 @@ func (m machine) step(ev event) (machine, []action) {
 func (m machine) begin() (machine, []action) {
 	switch m.state {
 	case down:
-		m.state = starting
-		if m.cfg.NoCommand {
-			m.state = pausing
+		if !m.cfg.NoCommand {
+			m.state = starting
+			return m, []action{{kind: actStart}}
 		}
+		m.state = pausing
 	case starting, pausing, up, delaying, stopping, killing, settling, draining, sweeping, done:
 		// begun already
 	}

@@ -118,7 +118,7 @@ func TestStep(t *testing.T) {
 		left time.Duration // until the deadline, 0 if there is none
 		acts string
 	}{
-		{at(down), begin, starting, 0, ""},
+		{at(down), begin, starting, 0, "start"},
 		{at(starting), begin, starting, 0, ""},
 		{at(up), begin, up, 0, ""},
 		{at(delaying), begin, delaying, 3 * sec, ""},

@@ -44,8 +44,9 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 	l := &loop{Supervisor: s, m: machine{cfg: &s.Config}, poll: stoppedTimer(), looked: true}
 	defer l.poll.Stop()
 	defer l.calm()
-	if err := s.start(ctx, l, sigs); err != nil {
-		return Result{}, err
+	l.begin(ctx, sigs)
+	if l.failure != nil {
+		return Result{}, l.failure
 	}
 	cancelled := ctx.Done()
 	for l.m.state != done {
@@ -77,10 +78,12 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 	return l.m.result, nil
 }
 
-// start takes in the signals that came before and then starts the command,
-// unless one of them was a stop request.
-func (s *Supervisor) start(ctx context.Context, l *loop, sigs <-chan os.Signal) error {
-	l.step(event{kind: evBegin})
+// begin takes in the signals that came before and then starts the command, unless
+// one of them was a stop request.
+func (l *loop) begin(ctx context.Context, sigs <-chan os.Signal) {
+	if l.NoCommand {
+		l.step(event{kind: evBegin}) // what came before is for the pause
+	}
 	if ctx.Err() != nil {
 		l.step(event{kind: evCancelled})
 	}
@@ -88,26 +91,15 @@ func (s *Supervisor) start(ctx context.Context, l *loop, sigs <-chan os.Signal) 
 		select {
 		case sig := <-sigs:
 			l.signal(sig)
-		case sig := <-s.Requests:
+		case sig := <-l.Requests:
 			l.signal(sig)
 		default:
 			pending = false
 		}
 	}
 	l.untold()
-	if l.m.state == pausing {
+	l.step(event{kind: evBegin})
+	if l.m.state != done {
 		l.settle() // some may have exited before there was a chld to tell it
 	}
-	if l.m.state != starting {
-		return nil
-	}
-	pid, err := s.Kernel.Start(&s.Config)
-	if err != nil {
-		l.step(event{kind: evFailed})
-		return err
-	}
-	l.command = pid
-	l.step(event{kind: evStarted, pid: pid})
-	l.settle() // some may have exited before there was a chld to tell it
-	return nil
 }

@@ -58,7 +58,7 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	case down:
 		to = []state{starting, done}
 		if w.cfg.NoCommand {
-			to = []state{pausing}
+			to = []state{pausing, done}
 		}
 	case starting:
 		to = []state{up, done}
@@ -184,6 +184,11 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 			}
 		case actFind, actAsk, actSweep:
 			continue // see leftovers
+		case actStart:
+			if next.state != starting || m.state == starting || i != len(acts)-1 {
+				return fmt.Errorf("start in state %s: %s", stateName(next.state), describe(acts, 0))
+			}
+			continue
 		case actStopSelf:
 			if ev.kind != evSignal || !w.cfg.StopSelf.Has(ev.sig) {
 				wrong = "nothing asked for it"
