@@ -35,14 +35,17 @@ const exitTable = `  the command's own  it exited by itself
 func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 	var failed *reap.StartError
 	var killedBy syscall.Signal
-	res := out.result
+	res, err := out.result, out.err
+	if err == nil {
+		err = res.Err
+	}
 	switch {
-	case errors.As(out.err, &failed) && (failed.Op == "exec" || failed.Op == "find"):
-		code = o.startCode(failed)
-	case out.err != nil, res.Lost: // reaper's own failure, which is never OK
-		return o.failedCode(), 0
-	case res.TimedOut:
+	case res.TimedOut && !res.Lost:
 		code = exitTimeout
+	case errors.As(err, &failed) && (failed.Op == "exec" || failed.Op == "find"):
+		code = o.startCode(failed)
+	case err != nil, res.Lost: // reaper's own failure, which is never OK
+		return o.failedCode(), 0
 	case res.Aborted != 0:
 		killedBy = res.Aborted
 	case res.Status.Signaled():
@@ -53,10 +56,11 @@ func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 	if killedBy != 0 {
 		code = exitSignal + int(killedBy)
 	}
-	if o.okExit.hasCode(code) || o.okExit.signals.Has(killedBy) {
+	ok := o.config.OKExit
+	if ok.HasCode(code) || ok.HasSignal(killedBy) {
 		code, killedBy = 0, 0
 	}
-	if code == 0 && out.failsByLeaks(o) && !o.okExit.hasCode(exitLeaks) {
+	if code == 0 && out.failsByLeaks(o) && !ok.HasCode(exitLeaks) {
 		code = exitLeaks
 	}
 	if !o.raise {

@@ -13,12 +13,12 @@ import (
 )
 
 // okList is the set that --ok-exit makes of a list.
-func okList(t *testing.T, list string) (set okSet) {
+func okList(t *testing.T, list string) (set supervise.ExitSet) {
 	t.Helper()
 	if list == "" {
 		return set
 	}
-	if err := set.Set(list); err != nil {
+	if err := (exitsValue{&set}).Set(list); err != nil {
 		t.Fatal(err)
 	}
 	return set
@@ -109,7 +109,7 @@ func TestExitOf(t *testing.T) {
 		{"a NUL in an argument", supervise.Result{}, notStarted("pass arguments to", true, unix.EINVAL), "", false, 125, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			o := &options{okExit: okList(t, test.ok), raise: test.raise}
+			o := &options{config: supervise.Config{OKExit: okList(t, test.ok)}, raise: test.raise}
 			code, raise := exitOf(o, &outcome{result: test.res, err: test.err})
 			if code != test.code || raise != test.wantRaise {
 				t.Errorf("got code %d, raise %d; want %d, %d", code, raise, test.code, test.wantRaise)
@@ -165,7 +165,7 @@ func TestExitOfLeaks(t *testing.T) {
 			for range test.leaks {
 				out.leaks = append(out.leaks, leak)
 			}
-			test.o.okExit = okList(t, test.ok)
+			test.o.config.OKExit = okList(t, test.ok)
 			if code, raise := exitOf(&test.o, &out); code != test.code || raise != 0 && test.code < 128 {
 				t.Errorf("got code %d, raise %d; want %d", code, raise, test.code)
 			}

@@ -16,7 +16,6 @@ import (
 // options is what the command line and the environment say.
 type options struct {
 	config      supervise.Config
-	okExit      okSet
 	raise       bool
 	parentDeath syscall.Signal
 	leaks       string // what leftovers mean: one of the words below
@@ -96,7 +95,9 @@ func newFlags(o *options) *pflag.FlagSet {
 	f.Var(&o.leakOK, "leak-ok", "")
 	f.StringVar(&o.report, "report", "", "")
 
-	f.Var(&o.okExit, "ok-exit", "")
+	addRestartFlags(f, c)
+
+	f.Var(exitsValue{&c.OKExit}, "ok-exit", "")
 	f.BoolVar(&o.raise, "raise", false, "")
 
 	becomingFlags(f, o)

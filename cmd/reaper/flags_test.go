@@ -188,11 +188,49 @@ var optionCases = []optionCase{
 		func(o *options) any { return o.report }, "out.json",
 	},
 	{
+		"restart",
+		[]string{"--restart on-failure:3", "--restart=on-failure:3"},
+		"on-failure:3", "always",
+		func(o *options) any { return []any{o.config.Restart, o.config.RestartFailures} },
+		[]any{supervise.RestartOnFailure, 3},
+	},
+	{
+		"restart-delay",
+		[]string{"--restart-delay 0"},
+		"0", "7",
+		func(o *options) any { return o.config.RestartDelay }, time.Duration(0),
+	},
+	{
+		"restart-factor",
+		[]string{"--restart-factor 1.5"},
+		"1.5", "1",
+		func(o *options) any { return o.config.RestartFactor }, 1.5,
+	},
+	{
+		"restart-max-delay",
+		[]string{"--restart-max-delay 1m"},
+		"60", "7",
+		func(o *options) any { return o.config.RestartMaxDelay }, time.Minute,
+	},
+	{
+		"restart-reset",
+		[]string{"--restart-reset 1m"},
+		"60", "7",
+		func(o *options) any { return o.config.RestartReset }, time.Minute,
+	},
+	{
+		"no-restart-exit",
+		[]string{"--no-restart-exit 3,ABRT"},
+		"3,ABRT", "4",
+		func(o *options) any { return o.config.NoRestartExit },
+		exits([]int{3}, syscall.SIGABRT),
+	},
+	{
 		"ok-exit",
 		[]string{"--ok-exit 3,TERM"},
 		"3,TERM", "4",
-		func(o *options) any { return o.okExit },
-		okSet{codes: [4]uint64{1 << 3}, signals: reap.Signals(15)},
+		func(o *options) any { return o.config.OKExit },
+		exits([]int{3}, 15),
 	},
 	{
 		"raise",
@@ -582,6 +620,17 @@ func TestMisuse(t *testing.T) {
 		{words{"cmd"}, "REAPER_LEAK_OK=[", `REAPER_LEAK_OK="[": not a regular expression: missing closing ]: "["`, hintPattern},
 		{words{"test"}, "", "no command", "usage: reaper [options] [--] command [argument...]"},
 
+		{words{"--restart", "never"}, "", "--restart never: not a restart policy", hintRestart},
+		{words{"--restart="}, "", `--restart "": not a restart policy`, hintRestart},
+		{words{"--restart", "always:3"}, "", "--restart always:3: only on-failure has a number of failures", hintFailures},
+		{words{"--restart", "on-failure:0"}, "", "--restart on-failure:0: 0 is not a number of failures", hintFailures},
+		{words{"--restart", "on-failure:"}, "", `--restart on-failure:: "" is not a number of failures`, hintFailures},
+		{words{"--restart-factor", "0.5"}, "", "--restart-factor 0.5: not a factor", hintFactor},
+		{words{"--restart-factor", "NaN"}, "", "--restart-factor NaN: not a factor", hintFactor},
+		{words{"--restart-delay", "-1"}, "", "--restart-delay -1: a duration cannot be negative", time},
+		{words{"--no-restart-exit", "300"}, "", "--no-restart-exit 300: 300 is not an exit code", ok},
+		{words{"cmd"}, "REAPER_RESTART=sometimes", "REAPER_RESTART=sometimes: not a restart policy", hintRestart},
+
 		{words{"--log-format", "xml"}, "", "--log-format xml: not one of the choices", "use auto, console or json"},
 
 		{words{"-u", "", "cmd"}, "", `--user "": an empty word`, hintWord},
@@ -652,9 +701,9 @@ func TestMisuse(t *testing.T) {
 		{words{"--", "", "x"}, "", "the command is an empty word", "if it comes from a variable, is that set?"},
 		{words{"run", "-x"}, "", "unknown option -x", unknown},
 		{words{"-v", "run", "-q", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
-		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|leftovers|process|signals]"},
-		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|leftovers|process|signals]"},
-		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|leftovers|process|signals]"},
+		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"},
+		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"},
+		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"},
 		{words{"version", "2"}, "", "version takes no arguments", "usage: reaper version"},
 	} {
 		var env []string

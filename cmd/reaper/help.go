@@ -13,7 +13,8 @@ const usage = `reaper runs one command and is the init of everything that it sta
 Usage: reaper [options] [--] command [argument...]
        reaper run [options] [--] command [argument...]
        reaper test [options] [--] command [argument...]
-       reaper version | help [exit-codes|environment|leftovers|process|signals]
+       reaper version
+       reaper help [exit-codes|environment|leftovers|process|restart|signals]
 
 test is run with --leaks=fail: what the command leaves behind is an error.
 
@@ -49,6 +50,17 @@ Leaks
                                several times
       --report FILE            write a report in JSON at the end; fd:N for a
                                descriptor
+
+Restart
+      --restart W              when the command is started again: no (default),
+                               on-success, on-failure, on-abnormal or always;
+                               on-failure:N ends after N failures in a row
+      --restart-delay D        how long that waits (default: 100ms);
+      --restart-factor F       each time F times as long (default: 2),
+      --restart-max-delay D    but not longer than D (default: 30s), and
+      --restart-reset D        the first delay again after a life of D
+                               (default: 10s)
+      --no-restart-exit LIST   codes and signals after which it never is: 3,ABRT
 
 Exit code
       --ok-exit LIST           codes and signals that count as 0: 143,TERM
@@ -166,6 +178,30 @@ the image have them. reaper cannot give what it does not have.
 stop with it.
 `
 
+const helpRestart = `Restart
+
+--restart says after which ends of the command it is started again:
+
+                                no  on-success  on-failure  on-abnormal  always
+  code 0, HUP, INT, TERM, PIPE           yes                              yes
+  another code                                       yes                  yes
+  another signal                                     yes         yes      yes
+  could not be started again                         yes                  yes
+
+HUP, INT, TERM and PIPE ask for the end, as in systemd. What --ok-exit lists
+counts as code 0, what --no-restart-exit lists is the end in any case. The first
+time a command that cannot be started is the end: 127, 126 or 125.
+
+First, what the command has left is dealt with, see help leftovers. Then comes
+--restart-delay, and by chance up to a tenth of it more; each time
+--restart-factor times as long, up to --restart-max-delay. After a life of
+--restart-reset it is the first delay again, and earlier failures do not count.
+
+A request to stop ends it all: a command that runs is stopped and not started
+again, and between two lives reaper ends at once. --time-limit is that of the
+whole run. The exit code is that of the last life.
+`
+
 const helpEnvironmentHead = `Environment
 
 Each variable stands for the option of the same name. An empty one counts as not
@@ -173,7 +209,7 @@ set; the command line wins. The command does not see them, unless --keep-env.
 
 `
 
-const usageHelp = "usage: reaper help [exit-codes|environment|leftovers|process|signals]"
+const usageHelp = "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"
 
 // help is `reaper help`.
 func (p *process) help(topic []string) int {
@@ -196,6 +232,8 @@ func (p *process) printHelp(topic string) int {
 		text = helpLeftovers
 	case "process":
 		text = helpProcess
+	case "restart":
+		text = helpRestart
 	case "signals":
 		text = helpSignals
 	default:

@@ -102,7 +102,7 @@ func TestHelpNamesTopics(t *testing.T) {
 	if !strings.Contains(usage, "help ["+strings.Join(topics(t), "|")+"]") {
 		t.Errorf("the usage does not name the topics %q", topics(t))
 	}
-	want := []string{"Exit codes", "Environment", "Leftovers", "The process it becomes", "Signals"}
+	want := []string{"Exit codes", "Environment", "Leftovers", "The process it becomes", "Restart", "Signals"}
 	var got []string
 	for _, topic := range topics(t) {
 		title, _, _ := strings.Cut(helpText(t, topic), "\n")

@@ -99,13 +99,13 @@ func (l *logger) enabled(level zapcore.Level) bool { return l.core.Enabled(level
 // levelOf is how much an event matters.
 func levelOf(kind supervise.EventKind) zapcore.Level {
 	switch kind {
-	case supervise.CommandLost, supervise.LeftoversSurvived:
+	case supervise.CommandLost, supervise.LeftoversSurvived, supervise.StartFailed, supervise.GaveUp:
 		return zapcore.ErrorLevel
 	case supervise.KillTimeout, supervise.KillRequested, supervise.LimitReached, supervise.LeftoversTimeout,
-		supervise.LeftoverEnded, supervise.CallFailed:
+		supervise.LeftoverEnded, supervise.Restarting, supervise.CallFailed:
 		return zapcore.WarnLevel
 	case supervise.CommandStarted, supervise.CommandExited, supervise.StopDelayed, supervise.StopAborted,
-		supervise.LeftoversAsked, supervise.LeftoversAwaited:
+		supervise.LeftoversAsked, supervise.LeftoversAwaited, supervise.RestartCancelled:
 		return zapcore.InfoLevel
 	case supervise.CommandStopped, supervise.CommandContinued, supervise.Suspended,
 		supervise.SignalSent, supervise.SignalDropped, supervise.SignalMissed, supervise.OrphanReaped:
@@ -156,6 +156,14 @@ func messageOf(kind supervise.EventKind) string {
 		return "command left a process behind"
 	case supervise.LeftoversSurvived:
 		return "leftovers could not be killed"
+	case supervise.Restarting:
+		return "starting the command again"
+	case supervise.StartFailed:
+		return "command could not be started again"
+	case supervise.GaveUp:
+		return "command failed too often, not starting it again"
+	case supervise.RestartCancelled:
+		return "asked to stop, not starting the command again"
 	case supervise.CallFailed:
 		return "system call failed, going on"
 	}
@@ -166,8 +174,11 @@ func messageOf(kind supervise.EventKind) string {
 func (l *logger) event(ev supervise.Event) {
 	level := levelOf(ev.Kind)
 	message := messageOf(ev.Kind)
-	if ev.Leftover != nil && !l.leaked(ev.Leftover) {
+	switch {
+	case ev.Leftover != nil && !l.leaked(ev.Leftover):
 		level = zapcore.DebugLevel
+	case ev.Kind == supervise.Restarting && ev.Count == 0: // it has not failed
+		level = zapcore.InfoLevel
 	}
 	if l.as != nil {
 		level, message = l.asOther(ev, level, message)
@@ -202,7 +213,8 @@ func fieldsOf(ev supervise.Event) []zapcore.Field {
 	if ev.Name != "" {
 		fields = append(fields, text(fieldName, ev.Name))
 	}
-	if ev.Kind == supervise.CommandExited || ev.Kind == supervise.OrphanReaped {
+	restarting := ev.Kind == supervise.Restarting && ev.Err == nil && (ev.Status != 0 || ev.Count == 0)
+	if ev.Kind == supervise.CommandExited || ev.Kind == supervise.OrphanReaped || restarting {
 		if ev.Status.Exited() {
 			fields = append(fields, number(fieldCode, ev.Status.Code()))
 		} else {

@@ -64,6 +64,8 @@ func TestEveryEventHasWords(t *testing.T) {
 		"CommandStopped": zapcore.DebugLevel, "CommandContinued": zapcore.DebugLevel, "Suspended": zapcore.DebugLevel,
 		"SignalSent": zapcore.DebugLevel, "SignalDropped": zapcore.DebugLevel, "SignalMissed": zapcore.DebugLevel,
 		"OrphanReaped": zapcore.DebugLevel,
+		"Restarting":   zapcore.WarnLevel, "StartFailed": zapcore.ErrorLevel, "GaveUp": zapcore.ErrorLevel,
+		"RestartCancelled": zapcore.InfoLevel,
 	}
 	kinds := eventKinds(t)
 	seen := make(map[string]string)
@@ -116,6 +118,12 @@ var logEvents = []supervise.Event{
 		Fate: supervise.FateStopped, After: 200 * time.Millisecond,
 	}},
 	{Kind: supervise.LeftoversSurvived, Count: 1},
+	{Kind: supervise.Restarting, PID: 7, Status: reap.SignalStatus(unix.SIGSEGV), After: 200 * time.Millisecond, Count: 2},
+	{Kind: supervise.Restarting, PID: 7, After: 100 * time.Millisecond},
+	{Kind: supervise.Restarting, PID: 7, Err: errors.New("exec x: no such file"), After: time.Second, Count: 1},
+	{Kind: supervise.StartFailed, PID: 7, Err: errors.New("exec x: no such file")},
+	{Kind: supervise.GaveUp, PID: 7, Count: 3},
+	{Kind: supervise.RestartCancelled, PID: 7, Signal: unix.SIGTERM},
 	{Kind: supervise.CallFailed, PID: 7, Err: errors.New("send signal 15 to 7: operation not permitted")},
 }
 
@@ -147,6 +155,12 @@ const (
 {"level":"warn","logger":"reaper","msg":"leftovers did not stop in time, killing them","after":5,"count":1}
 {"level":"warn","logger":"reaper","msg":"command left a process behind","pid":9,"name":"a b","age":1.5,"command":"\"/a b\" -c","fate":"stopped","after":0.2}
 {"level":"error","logger":"reaper","msg":"leftovers could not be killed","count":1}
+{"level":"warn","logger":"reaper","msg":"starting the command again","pid":7,"signal":"SEGV","after":0.2,"count":2}
+{"level":"info","logger":"reaper","msg":"starting the command again","pid":7,"code":0,"after":0.1}
+{"level":"warn","logger":"reaper","msg":"starting the command again","pid":7,"after":1,"count":1,"error":"exec x: no such file"}
+{"level":"error","logger":"reaper","msg":"command could not be started again","pid":7,"error":"exec x: no such file"}
+{"level":"error","logger":"reaper","msg":"command failed too often, not starting it again","pid":7,"count":3}
+{"level":"info","logger":"reaper","msg":"asked to stop, not starting the command again","pid":7,"signal":"TERM"}
 {"level":"warn","logger":"reaper","msg":"system call failed, going on","pid":7,"error":"send signal 15 to 7: operation not permitted"}
 `
 	goldenConsole = `
@@ -175,6 +189,12 @@ info reaper command ended, waiting for what it has left {"count": 2}
 warn reaper leftovers did not stop in time, killing them {"after": 5, "count": 1}
 warn reaper command left a process behind {"pid": 9, "name": "a b", "age": 1.5, "command": "\"/a b\" -c", "fate": "stopped", "after": 0.2}
 error reaper leftovers could not be killed {"count": 1}
+warn reaper starting the command again {"pid": 7, "signal": "SEGV", "after": 0.2, "count": 2}
+info reaper starting the command again {"pid": 7, "code": 0, "after": 0.1}
+warn reaper starting the command again {"pid": 7, "after": 1, "count": 1, "error": "exec x: no such file"}
+error reaper command could not be started again {"pid": 7, "error": "exec x: no such file"}
+error reaper command failed too often, not starting it again {"pid": 7, "count": 3}
+info reaper asked to stop, not starting the command again {"pid": 7, "signal": "TERM"}
 warn reaper system call failed, going on {"pid": 7, "error": "send signal 15 to 7: operation not permitted"}
 `
 )

@@ -18,45 +18,47 @@ type outcome struct {
 	begin   time.Time // when reaper was about to start it
 	started time.Time // zero if it was not
 	ended   time.Time
-	killed  bool // the command itself was sent KILL
+	reaped  int // instances of the command
+	kills   int // of these, and of leftovers
+	told    int // leaks, as they were told
 	result  supervise.Result
 	err     error                 // of the start
 	leaks   []*supervise.Leftover // those that are not excused
 }
 
 // event takes in what the result does not tell.
-func (out *outcome) event(ev supervise.Event) {
+func (out *outcome) event(o *options, ev supervise.Event) {
 	switch ev.Kind { //nolint:exhaustive // the others are in the result
 	case supervise.CommandStarted:
-		out.started = time.Now()
-	case supervise.CommandExited, supervise.CommandLost:
+		out.started, out.ended = time.Now(), time.Time{}
+	case supervise.CommandExited:
 		out.ended = time.Now()
-	case supervise.KillTimeout:
-		out.killed = true
-	case supervise.KillRequested:
-		out.killed = out.killed || ev.PID != 0
+		out.reaped++
+	case supervise.CommandLost:
+		out.ended = time.Now()
+	case supervise.KillTimeout, supervise.KillRequested:
+		if ev.PID != 0 {
+			out.kills++
+		}
+	case supervise.LeftoverEnded:
+		if ev.Leftover.Fate == supervise.FateKilled {
+			out.kills++
+		}
+		if isLeak(o, ev.Leftover) {
+			out.told++
+		}
 	}
 }
 
-// forcedKills is how many processes had to be killed.
-func (out *outcome) forcedKills() int {
-	n := 0
-	if out.killed {
-		n++
-	}
-	for i := range out.result.Leftovers {
-		if out.result.Leftovers[i].Fate == supervise.FateKilled {
-			n++
-		}
-	}
-	return n
-}
+// leakCount is how many leaks there were. The result forgets some if there are very
+// many.
+func (out *outcome) leakCount() int { return max(len(out.leaks), out.told) }
 
 // failsByLeaks reports whether leaks decide the exit code. What is to be kept is
 // no mistake, and neither is what the time limit has cut short.
 func (out *outcome) failsByLeaks(o *options) bool {
 	return o.leaks == leaksFail && o.config.Leftovers != supervise.KeepLeftovers &&
-		len(out.leaks) > 0 && !out.result.TimedOut
+		out.leakCount() > 0 && !out.result.TimedOut
 }
 
 // leaksOf is the leftovers that nothing excuses.

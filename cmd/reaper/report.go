@@ -81,20 +81,21 @@ func (out *outcome) report(o *options, code int) []byte {
 		Usage: usageReport{
 			User: res.Usage.User.Seconds(), System: res.Usage.System.Seconds(), MaxRSS: res.Usage.MaxRSS,
 		},
-		Adopted: res.Orphans, Reaped: res.Orphans, ForcedKills: out.forcedKills(),
-		Leaks: len(out.leaks), Complete: !res.Blind, LeftoverCount: len(res.Leftovers),
+		Restarts: res.Restarts, Adopted: res.Orphans, Reaped: res.Orphans + out.reaped, ForcedKills: out.kills,
+		Leaks: out.leakCount(), Complete: !res.Blind, LeftoverCount: len(res.Leftovers) + res.Forgotten,
 		Leftovers: make([]leftoverReport, 0, len(res.Leftovers)),
 	}
 	if !out.started.IsZero() {
 		r.Start = out.started.UTC()
 		if !out.ended.IsZero() {
 			r.Duration = out.ended.Sub(out.started).Seconds()
-			r.Reaped++
 		}
 	}
 	switch {
 	case out.err != nil:
 		r.Error = out.err.Error()
+	case res.Err != nil:
+		r.Error = res.Err.Error()
 	case res.Aborted != 0:
 		r.Signal = signalName(res.Aborted)
 	case !res.Lost:
@@ -117,7 +118,7 @@ func (out *outcome) report(o *options, code int) []byte {
 // how is the word for the way in which it ended.
 func (out *outcome) how() string {
 	switch {
-	case out.err != nil:
+	case out.err != nil, out.result.Err != nil:
 		return "not started"
 	case out.result.Aborted != 0:
 		return "aborted"

@@ -33,7 +33,7 @@ const (
 	hintDuration     = "use seconds, or units as in 1m30s or 500ms"
 	hintRewrite      = "use FROM:TO, as in TERM:QUIT, or FROM:none"
 	hintPattern      = "it is matched against the command line, as by pgrep -f; put a \\ before a character that is meant"
-	hintOK           = "use codes from 0 to 255 and names of signals, as in 143,TERM"
+	hintExits        = "use codes from 0 to 255 and names of signals, as in 143,TERM"
 )
 
 var errSignal error = &usageError{"not a signal", hintSignal}
@@ -200,37 +200,32 @@ func (v rewriteValue) Set(text string) error {
 func (v rewriteValue) String() string { return "" }
 func (v rewriteValue) Type() string   { return "from:to" }
 
-// okSet is what --ok-exit turns into 0: exit codes as they would come out of
-// reaper, and signals that the command died by.
-type okSet struct {
-	codes   [4]uint64 // bit n%64 of word n/64
-	signals reap.SignalSet
-}
+// exitsValue is a list of exit codes, as they would come out of reaper, and of signals
+// that the command died by.
+type exitsValue struct{ set *supervise.ExitSet }
 
-func (o *okSet) hasCode(code int) bool {
-	return code >= 0 && code < 256 && o.codes[code/64]&(1<<(code%64)) != 0
-}
-
-func (o *okSet) Set(text string) error {
+func (v exitsValue) Set(text string) error {
+	set := *v.set
 	for item := range strings.SplitSeq(text, ",") {
 		if code, err := strconv.Atoi(item); err == nil {
 			if code < 0 || code > 255 {
-				return &usageError{item + " is not an exit code", hintOK}
+				return &usageError{item + " is not an exit code", hintExits}
 			}
-			o.codes[code/64] |= 1 << (code % 64)
+			set = set.WithCode(code)
 			continue
 		}
 		sig, err := parseSignal(item)
 		if err != nil {
-			return &usageError{quoted(item) + " is neither an exit code nor a signal", hintOK}
+			return &usageError{quoted(item) + " is neither an exit code nor a signal", hintExits}
 		}
-		o.signals = o.signals.With(sig)
+		set = set.WithSignal(sig)
 	}
+	*v.set = set
 	return nil
 }
 
-func (o *okSet) String() string { return "" }
-func (o *okSet) Type() string   { return "list" }
+func (v exitsValue) String() string { return "" }
+func (v exitsValue) Type() string   { return "list" }
 
 // choiceValue is one word of several.
 type choiceValue struct {

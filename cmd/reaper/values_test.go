@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise"
 )
 
 // signalNames are the names that the kernel gives its standard signals on the
@@ -297,48 +298,59 @@ func FuzzRewrite(f *testing.F) {
 	})
 }
 
-func TestOKSet(t *testing.T) {
-	for text, want := range map[string]okSet{
-		"0":                {codes: [4]uint64{1}},
-		"255":              {codes: [4]uint64{3: 1 << 63}},
-		"143,TERM":         {codes: [4]uint64{2: 1 << 15}, signals: reap.Signals(15)},
-		"1,2,64,sigint":    {codes: [4]uint64{1<<1 | 1<<2, 1}, signals: reap.Signals(2)},
-		"15":               {codes: [4]uint64{1 << 15}}, // a number is always a code
-		"RTMIN+1,rtmax":    {signals: reap.Signals(35, 64)},
-		"KILL,KILL,137,37": {codes: [4]uint64{1 << 37, 0, 1 << 9}, signals: reap.Signals(9)},
+// exits is the set of these codes and signals.
+func exits(codes []int, sigs ...syscall.Signal) (set supervise.ExitSet) {
+	for _, code := range codes {
+		set = set.WithCode(code)
+	}
+	for _, sig := range sigs {
+		set = set.WithSignal(sig)
+	}
+	return set
+}
+
+func TestExits(t *testing.T) {
+	for text, want := range map[string]supervise.ExitSet{
+		"0":                exits([]int{0}),
+		"255":              exits([]int{255}),
+		"143,TERM":         exits([]int{143}, 15),
+		"1,2,64,sigint":    exits([]int{1, 2, 64}, 2),
+		"15":               exits([]int{15}), // a number is always a code
+		"RTMIN+1,rtmax":    exits(nil, 35, 64),
+		"KILL,KILL,137,37": exits([]int{137, 37}, 9),
 	} {
-		var got okSet
-		if err := got.Set(text); err != nil || got != want {
+		var got supervise.ExitSet
+		if err := (exitsValue{&got}).Set(text); err != nil || got != want {
 			t.Errorf("--ok-exit %s: got %v, %v; want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", ",", "143,", "256", "-1", "1.5", "TERMS", "none", "143, 1", "1-3", "99999999999999999999"} {
-		if err := new(okSet).Set(text); err == nil {
+		if err := (exitsValue{new(supervise.ExitSet)}).Set(text); err == nil {
 			t.Errorf("--ok-exit %q: taken", text)
 		} else {
 			wantUsageError(t, err)
 		}
 	}
 	t.Run("repeated", func(t *testing.T) {
-		var got okSet
+		var got supervise.ExitSet
 		for _, text := range []string{"1", "TERM", "200"} {
-			if err := got.Set(text); err != nil {
+			if err := (exitsValue{&got}).Set(text); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if want := (okSet{codes: [4]uint64{1 << 1, 0, 0, 1 << 8}, signals: reap.Signals(15)}); got != want {
+		if want := exits([]int{1, 200}, 15); got != want {
 			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 	t.Run("has every code that it was given, and no other", func(t *testing.T) {
 		for code := range 256 {
-			var set okSet
-			if err := set.Set(strconv.Itoa(code)); err != nil {
+			var set supervise.ExitSet
+			if err := (exitsValue{&set}).Set(strconv.Itoa(code)); err != nil {
 				t.Fatal(err)
 			}
 			for other := -1; other <= 256; other++ {
-				if set.hasCode(other) != (other == code) {
-					t.Fatalf("of %d: hasCode(%d) = %v", code, other, set.hasCode(other))
+				if set.HasCode(other) != (other == code) {
+					t.Fatalf("of %d: HasCode(%d) = %v", code, other, set.HasCode(other))
 				}
 			}
 		}

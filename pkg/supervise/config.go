@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"syscall"
 	"time"
@@ -79,6 +80,24 @@ type Config struct {
 	// while the command runs, at the cost of two percent of a processor.
 	InspectLeftovers bool
 
+	// Restart is after which ends of the command it is started again, once its leftovers
+	// have been dealt with. A stop request and the time limit end that.
+	Restart RestartPolicy
+	// RestartDelay is how long that waits. Each time it is RestartFactor times as long,
+	// but not longer than RestartMaxDelay; a factor below 1 is 1, and a maximum of 0 none.
+	// Chance adds up to a tenth.
+	RestartDelay, RestartMaxDelay time.Duration
+	RestartFactor                 float64
+	// RestartReset is how long the command must have run for the next delay to be the
+	// first again, and for earlier failures not to count.
+	RestartReset time.Duration
+	// RestartFailures is how many failures, one after another, end it. 0 is any number.
+	RestartFailures int
+	// OKExit are the ends that count as success, besides those that do so anyway.
+	OKExit ExitSet
+	// NoRestartExit are the ends after which the command is not started again.
+	NoRestartExit ExitSet
+
 	// NameOrphans has the name of each orphan read from /proc before it is
 	// reaped, at the cost of two more system calls and a file for each.
 	NameOrphans bool
@@ -146,6 +165,18 @@ func (c *Config) Validate() error {
 	duration("Grace", c.Grace)
 	duration("Settle", c.Settle)
 	duration("TimeLimit", c.TimeLimit)
+	duration("RestartDelay", c.RestartDelay)
+	duration("RestartMaxDelay", c.RestartMaxDelay)
+	duration("RestartReset", c.RestartReset)
+	if math.IsNaN(c.RestartFactor) || math.IsInf(c.RestartFactor, 0) || c.RestartFactor < 0 {
+		bad("RestartFactor", "no factor %v", c.RestartFactor)
+	}
+	if c.RestartFailures < 0 {
+		bad("RestartFailures", "negative number %d", c.RestartFailures)
+	}
+	if c.Restart > RestartAlways {
+		bad("Restart", "no policy %d", c.Restart)
+	}
 	if c.Placement > reap.OwnSession {
 		bad("Placement", "no group %d", c.Placement)
 	}

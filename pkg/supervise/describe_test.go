@@ -47,6 +47,9 @@ func describeEvent(ev Event, pid int) string {
 	if ev.After != 0 {
 		word += " " + ev.After.String()
 	}
+	if ev.Kind == GaveUp || ev.Kind == Restarting {
+		word += fmt.Sprintf(" %d failed", ev.Count)
+	}
 	if ev.Kind == CommandExited || ev.Kind == OrphanReaped {
 		word += " " + ev.Status.String()
 	}
@@ -89,6 +92,8 @@ func stateName(s state) string {
 		return "draining"
 	case sweeping:
 		return "sweeping"
+	case backoff:
+		return "backoff"
 	case done:
 		return "done"
 	}
@@ -153,6 +158,8 @@ func actionName(k actionKind) string {
 		return "ask"
 	case actSweep:
 		return "sweep"
+	case actConclude:
+		return "conclude"
 	case actTell:
 		return "tell"
 	}
@@ -201,6 +208,14 @@ func kindName(k EventKind) string {
 		return "LeftoverEnded"
 	case LeftoversSurvived:
 		return "LeftoversSurvived"
+	case Restarting:
+		return "Restarting"
+	case StartFailed:
+		return "StartFailed"
+	case GaveUp:
+		return "GaveUp"
+	case RestartCancelled:
+		return "RestartCancelled"
 	case CallFailed:
 		return "CallFailed"
 	}

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"slices"
 	"syscall"
 	"time"
 )
@@ -12,40 +13,42 @@ const sweepPatience = 10 * time.Second
 
 // settle follows the end of the command. Who is just ending has a moment, unless
 // there is haste. The loop tells evEmpty at once if nobody is left at all.
-func (m machine) settle(now time.Time) machine {
+func (m machine) settle(ev event) (machine, []action) {
 	if m.cfg.Leftovers == KeepLeftovers && !m.cfg.FindLeftovers {
-		m.state, m.limit = done, time.Time{}
-		return m
+		return m.finish(ev)
 	}
-	m.state, m.deadline = settling, now
+	m.state, m.deadline = settling, ev.now
 	if !m.hurry && m.until.IsZero() {
-		m.deadline = now.Add(m.cfg.Settle)
+		m.deadline = ev.now.Add(m.cfg.Settle)
 	}
-	if m.cfg.Leftovers != WaitForLeftovers {
+	if m.cfg.Leftovers != WaitForLeftovers && !m.again {
 		m.limit = time.Time{} // it was the command's
 	}
-	return m
+	return m, nil
 }
 
 // settled starts to deal with those who are left.
-func (m machine) settled(now time.Time) (machine, []action) {
+func (m machine) settled(ev event) (machine, []action) {
 	switch {
 	case m.cfg.Leftovers == KeepLeftovers:
-		m.state, m.deadline = done, time.Time{}
-		return m, []action{{kind: actFind}}
+		m, acts := m.finish(ev)
+		return m, append([]action{{kind: actFind}}, acts...)
 	case m.hurry, m.cfg.Leftovers == KillLeftovers:
-		return m.sweep(now, Event{})
+		return m.sweep(ev.now, Event{})
 	case m.cfg.Leftovers == WaitForLeftovers && m.request.sig == 0:
 		m.state, m.deadline = draining, time.Time{}
 		return m, append([]action{{kind: actFind}}, tell(Event{Kind: LeftoversAwaited})...)
 	default:
-		return m.ask(now)
+		return m.ask(ev.now)
 	}
 }
 
 // ask asks all who are left to end.
 func (m machine) ask(now time.Time) (machine, []action) {
-	m.state, m.deadline, m.limit = draining, now.Add(m.cfg.Grace), time.Time{}
+	m.state, m.deadline = draining, now.Add(m.cfg.Grace)
+	if !m.again {
+		m.limit = time.Time{}
+	}
 	if !m.until.IsZero() {
 		m.deadline = m.until // they were asked when the command was
 	}
@@ -54,7 +57,10 @@ func (m machine) ask(now time.Time) (machine, []action) {
 
 // sweep begins to kill. why is told, if it is anything.
 func (m machine) sweep(now time.Time, why Event) (machine, []action) {
-	m.state, m.deadline, m.limit = sweeping, now.Add(sweepPatience), time.Time{}
+	m.state, m.deadline = sweeping, now.Add(sweepPatience)
+	if !m.again {
+		m.limit = time.Time{}
+	}
 	var acts []action
 	if why.Kind != 0 {
 		acts = tell(why)
@@ -70,30 +76,37 @@ func (m machine) graceGiven() time.Duration {
 	return m.cfg.Grace
 }
 
-// hasten is a stop request when the command is gone. The first ends the waiting;
-// one after the command, too, has been asked to stop kills. Nothing cuts a sweep
-// short.
+// hasten is a stop request when the command is gone. The first ends the waiting, and
+// that the command would be started again; one after the command, too, has been asked
+// to stop kills. Nothing cuts a sweep short.
 func (m machine) hasten(ev event) (machine, []action) {
-	again := m.request.sig != 0 && ev.sig != syscall.SIGQUIT
-	m.request = ev
+	urgent := m.request.sig != 0 && ev.sig != syscall.SIGQUIT
+	m.request, m.wantDown = ev, true
+	var acts, more []action
+	if m.again {
+		m, acts = m.cancelRestart(ev)
+	}
 	switch {
 	case m.cfg.Leftovers == KeepLeftovers || m.state == sweeping:
-		return m.unwanted(ev)
-	case again:
+		if acts == nil {
+			return m.unwanted(ev)
+		}
+	case urgent:
 		m.hurry = true
 		why := Event{Kind: KillRequested, Signal: ev.from}
 		if m.state == settling { // they have not been looked at
-			m, acts := m.settled(ev.now)
-			return m, append(tell(why), acts...)
+			m, more = m.settled(ev)
+			return m, slices.Concat(acts, tell(why), more)
 		}
-		return m.sweep(ev.now, why)
+		m, more = m.sweep(ev.now, why)
 	case m.state == settling:
-		return m.settled(ev.now)
+		m, more = m.settled(ev)
 	case m.deadline.IsZero():
-		return m.ask(ev.now)
-	default:
+		m, more = m.ask(ev.now)
+	case acts == nil:
 		return m.unwanted(ev)
 	}
+	return m, append(acts, more...)
 }
 
 // unwanted is a signal that nobody is there for. But for ^Z: while reaper waits,
@@ -106,29 +119,27 @@ func (m machine) unwanted(ev event) (machine, []action) {
 }
 
 // overLimit asks the command and everybody below to stop, by one deadline.
-func (m machine) overLimit(now time.Time) (machine, []action) {
+func (m machine) overLimit(ev event) (machine, []action) {
 	m.limit = time.Time{}
 	acts := tell(Event{Kind: LimitReached, PID: m.pid, After: m.cfg.TimeLimit})
 	switch m.state {
 	case up, delaying:
 		var more []action
-		m.request = event{kind: evDeadline, now: now, sig: syscall.SIGTERM}
-		m, more = m.sendStop(now)
+		m.request = event{kind: evDeadline, now: ev.now, sig: syscall.SIGTERM}
+		m, more = m.sendStop(ev.now)
 		acts = append(acts, more...)
 	case stopping: // the stop signal has been sent
-	case settling, draining: // they were being waited for
-		m.request.sig = syscall.SIGTERM
-		if m.state == settling {
-			m, more := m.settled(now)
-			return m, append(acts, more...)
-		}
-		m, more := m.ask(now)
-		return m, append(acts, more...)
-	case down, starting, pausing, killing, sweeping, done:
+	case settling, draining, sweeping:
+		return m.overLimitAfter(ev, acts)
+	case backoff:
+		m.wantDown, m.result.TimedOut = true, true
+		m, _ := m.finish(ev)
+		return m, acts
+	case down, starting, pausing, killing, done:
 		return m, nil // there is no limit, or it changes nothing any more
 	}
-	m.result.TimedOut = true
-	m.until = now.Add(m.cfg.limitPatience())
+	m.wantDown, m.result.TimedOut = true, true
+	m.until = ev.now.Add(m.cfg.limitPatience())
 	if m.deadline.IsZero() || m.until.Before(m.deadline) {
 		m.deadline = m.until
 	}
@@ -139,12 +150,33 @@ func (m machine) overLimit(now time.Time) (machine, []action) {
 	return m, acts
 }
 
+// overLimitAfter is the time limit when the command has ended: then it is not started
+// again, and who is being waited for is asked to stop.
+func (m machine) overLimitAfter(ev event, acts []action) (machine, []action) {
+	again := m.again
+	m.wantDown, m.again, m.result.TimedOut = true, false, m.result.TimedOut || again
+	waits := m.cfg.Leftovers == WaitForLeftovers && (m.state == settling || m.state == draining && m.deadline.IsZero())
+	var more []action
+	switch {
+	case !waits && !again:
+		return m, nil
+	case !waits: // who is left has a deadline
+	case m.state == settling:
+		m.request.sig = syscall.SIGTERM
+		m, more = m.settled(ev)
+	default:
+		m.request.sig = syscall.SIGTERM
+		m, more = m.ask(ev.now)
+	}
+	return m, append(acts, more...)
+}
+
 // empty is the end: nobody is left.
-func (m machine) empty() (machine, []action) {
+func (m machine) empty(ev event) (machine, []action) {
 	switch m.state {
 	case settling, draining, sweeping:
-		m.state, m.deadline, m.limit = done, time.Time{}, time.Time{}
-	case down, starting, pausing, up, delaying, stopping, killing, done:
+		return m.finish(ev)
+	case down, starting, pausing, up, delaying, stopping, killing, backoff, done:
 		// there is a command, or was none
 	}
 	return m, nil

@@ -56,6 +56,16 @@ const (
 	// LeftoversSurvived: some could not be killed and are left, as they belong to
 	// another user or wait for a device that does not answer.
 	LeftoversSurvived
+	// Restarting: the command ended with Status, or could not be started for Err, and is
+	// started again After; Count instances have failed, one after another.
+	Restarting
+	// StartFailed: it could not be started again, for Err.
+	StartFailed
+	// GaveUp: Count instances have failed, one after another, and there are no more.
+	GaveUp
+	// RestartCancelled: a stop request came, Signal, and the command, which has ended, is
+	// not started again.
+	RestartCancelled
 	// CallFailed: something did not work and the loop goes on; see Err.
 	CallFailed
 )
@@ -75,12 +85,16 @@ type Event struct {
 	Leftover *Leftover // not to be written to
 }
 
-// Result tells how the command ended.
+// Result tells how the command ended. Where it was started again, PID, Status, Usage,
+// Lost and Err are of the last time.
 type Result struct {
-	PID     int
-	Status  reap.Status
-	Usage   reap.Usage
-	Orphans int // adopted and reaped
+	PID      int
+	Status   reap.Status
+	Usage    reap.Usage
+	Restarts int // how often it was started again
+	Orphans  int // adopted and reaped
+	// Err is why it could not be started again; then PID is of the time before.
+	Err error
 	// Aborted is the stop request that came before there was a command; then
 	// none was started and nothing else is set.
 	Aborted syscall.Signal
@@ -91,6 +105,9 @@ type Result struct {
 	// Leftovers are the processes that were there when it had ended, and zombies that
 	// none of its descendants has waited for.
 	Leftovers []Leftover
+	// Forgotten is how many more there were: of many restarts only the last leftovers
+	// are kept.
+	Forgotten int
 	// Blind is true if /proc could not be read: then of leftovers there are but the
 	// pids, and only of those that were, or became, children of this process.
 	Blind bool

@@ -51,7 +51,11 @@ func (m machine) cancelled(ev event) (machine, []action) {
 func (m machine) route(ev event) (machine, []action) {
 	switch m.state {
 	case down, starting:
-		if m.asksToStop(ev.sig) && !m.cfg.ForwardOnly {
+		stop := m.asksToStop(ev.sig) && !m.cfg.ForwardOnly
+		if stop && m.result.PID != 0 {
+			return m.stopRequest(ev)
+		}
+		if stop {
 			m.state = done
 			m.result.Aborted = ev.sig
 			return m, tell(Event{Kind: StopAborted, Signal: ev.from})
@@ -61,10 +65,10 @@ func (m machine) route(ev event) (machine, []action) {
 		return m.forward(ev)
 	case pausing:
 		if ev.sig == syscall.SIGTERM || ev.sig == syscall.SIGINT {
-			return m.settle(ev.now), nil
+			return m.settle(ev)
 		}
 		return m.unwanted(ev)
-	case settling, draining, sweeping:
+	case settling, draining, sweeping, backoff:
 		if m.asksToStop(ev.sig) {
 			return m.stopRequest(ev)
 		}

@@ -66,6 +66,7 @@ type record struct {
 	missing       time.Time // when it was first not found any more
 	grouped       bool      // asked with the command's group, and not continued yet
 	over          bool
+	told          bool // that it is left; the instance of the command is over
 }
 
 // gone writes down that it has ended.

@@ -32,7 +32,7 @@ type loop struct {
 
 // step hands one event to the machine and does what it says.
 func (l *loop) step(ev event) {
-	ev.now = time.Now()
+	ev.now, ev.chance = time.Now(), l.Chance()
 	var acts []action
 	l.m, acts = l.m.step(ev)
 	for _, a := range acts {
@@ -69,7 +69,7 @@ func (l *loop) start() {
 	pid, err := l.Kernel.Start(&l.Config)
 	if err != nil {
 		l.failure = err
-		l.step(event{kind: evFailed})
+		l.step(event{kind: evFailed, err: err})
 		return
 	}
 	l.command = pid
@@ -185,6 +185,8 @@ func (l *loop) do(a action) bool {
 		l.ask()
 	case actSweep:
 		l.sweep()
+	case actConclude:
+		l.conclude()
 	}
 	return true
 }

@@ -37,23 +37,28 @@ func FuzzStep(f *testing.F) {
 	const now, late = 0, 255
 	f.Add([]byte{})
 	// Stop, stop timeout, exit.
-	f.Add([]byte{cfgTimeout, 0, opBegin, now, opStarted, now, opSignal, now, opDeadline, now, opEnd, late})
+	f.Add([]byte{cfgTimeout, 0, 0, opBegin, now, opStarted, now, opSignal, now, opDeadline, now, opEnd, late})
 	// Stop delay, a second request, a third, status lost.
 	f.Add([]byte{
-		cfgDelay | cfgTimeout, 0, opBegin, now, opStarted, now,
+		cfgDelay | cfgTimeout, 0, 0, opBegin, now, opStarted, now,
 		opSignal, now, opSignal | 3<<4, 1, opSignal, 1, opEnd | 1<<4, now,
 	})
 	// Signals before the start, of which one is rewritten.
-	f.Add([]byte{0, 1, opSignal | 7<<4, now, opBegin, now, opSignal | 8<<4, 1, opStarted, 2, opEnd, 3})
+	f.Add([]byte{0, 1, 0, opSignal | 7<<4, now, opBegin, now, opSignal | 8<<4, 1, opStarted, 2, opEnd, 3})
 	// Stopped by job control, continued, stopped again and asked to stop.
 	f.Add([]byte{
-		cfgTimeout, 0, opBegin, now, opStarted, now, opStopped | 1<<4, now, opResumed | 1<<4, 9,
+		cfgTimeout, 0, 0, opBegin, now, opStarted, now, opStopped | 1<<4, now, opResumed | 1<<4, 9,
 		opContinued, now, opStopped, now, opSignal, now, opEnd, now,
 	})
 	// The start fails; a stop request before it; a stop request that is none.
-	f.Add([]byte{0, 0, opBegin, now, opFailed, now, opSignal, now})
-	f.Add([]byte{0, 0, opSignal, now, opBegin, now, opStarted, now})
-	f.Add([]byte{cfgDelay, 2, opBegin, now, opStarted, now, opSignal, now, opCancelled, now, opDeadline, now})
+	f.Add([]byte{0, 0, 0, opBegin, now, opFailed, now, opSignal, now})
+	f.Add([]byte{0, 0, 0, opSignal, now, opBegin, now, opStarted, now})
+	f.Add([]byte{cfgDelay, 2, 0, opBegin, now, opStarted, now, opSignal, now, opCancelled, now, opDeadline, now})
+	// Started again, twice; the third time the start fails, and then a stop request comes.
+	f.Add([]byte{
+		0, 0, cfgRestart, opBegin, now, opStarted, now, opEnd, 1, opDeadline, now, opStarted, now, opEnd, late,
+		opDeadline, now, opStarted, now, opEnd | 1<<4, now, opDeadline, now, opFailed, now, opSignal, now,
+	})
 	f.Fuzz(func(t *testing.T, tape []byte) {
 		if err := play(tape); err != nil {
 			t.Fatal(err)
@@ -61,7 +66,7 @@ func FuzzStep(f *testing.F) {
 	})
 }
 
-// The tape: two bytes for the configuration, then two for each event. The low
+// The tape: three bytes for the configuration, then two for each event. The low
 // half of its first byte is one of these, the high half the choice that this one
 // has; the second byte is the time that has passed, in tenths of a second.
 const (
@@ -80,10 +85,12 @@ const (
 	cfgTimeout   = 2
 	cfgStopShift = 2
 	cfgOther     = 224
+	cfgRestart   = 4 // RestartAlways
+	tapeHead     = 3
 )
 
-func configOf(a, b byte) *Config {
-	c := &Config{}
+func configOf(a, b, r byte) *Config {
+	c := restartConfigOf(r)
 	if a&cfgDelay != 0 {
 		c.StopDelay = 3 * time.Second
 	}
@@ -128,6 +135,24 @@ func configOf(a, b byte) *Config {
 	return c
 }
 
+// restartConfigOf has a policy in all tapes but a quarter.
+func restartConfigOf(r byte) *Config {
+	c := &Config{Restart: RestartPolicy(r & 7), RestartReset: 6 * time.Second}
+	if c.Restart > RestartAlways {
+		c.Restart = choose(r>>3, []RestartPolicy{RestartNever, RestartNever, RestartAlways})
+	}
+	if r>>3&1 != 0 {
+		c.RestartDelay, c.RestartFactor, c.RestartMaxDelay = 2*time.Second, 2, 5*time.Second
+	}
+	if r>>4&1 != 0 {
+		c.RestartFailures = 3
+	}
+	if r>>5&1 != 0 {
+		c.OKExit, c.NoRestartExit = ExitSet{}.WithCode(1).WithSignal(syscall.SIGUSR1), ExitSet{}.WithCode(2)
+	}
+	return c
+}
+
 // plain reports a configuration that the reference knows all about.
 func plain(c *Config) bool { return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly }
 
@@ -136,14 +161,14 @@ func choose[T any](b byte, list []T) T { return list[int(b)%len(list)] }
 // eventOf makes an event of two bytes of the tape. now is when the last one was.
 func eventOf(a, b byte, now, deadline time.Time) event {
 	choice := a >> 4
-	ev := event{now: now.Add(time.Duration(b) * 100 * time.Millisecond)}
+	ev := event{now: now.Add(time.Duration(b) * 100 * time.Millisecond), chance: float64(b) / 256}
 	switch op := a & 15; op {
 	case opBegin:
 		ev.kind = evBegin
 	case opStarted:
 		ev.kind, ev.pid = evStarted, 100+int(choice)
 	case opFailed:
-		ev.kind = evFailed
+		ev.kind, ev.err = evFailed, syscall.ENOENT
 	case opCancelled:
 		ev.kind = evCancelled
 	case opDeadline, opEarly:
@@ -161,6 +186,11 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 		ev.kind, ev.terminal = evResumed, terminalOf(b)
 	case opEnd, opEnd + 1:
 		ev.kind, ev.status = evExited, reap.ExitStatus(int(b))
+		if b&4 != 0 {
+			ev.status = reap.SignalStatus(choose(b>>3, []syscall.Signal{
+				syscall.SIGTERM, syscall.SIGKILL, syscall.SIGSEGV, syscall.SIGPIPE, syscall.SIGUSR1,
+			}))
+		}
 		ev.usage.User = time.Duration(b)
 		switch choice {
 		case 1:
@@ -209,27 +239,35 @@ func randomTape(rnd *rand.Rand) []byte {
 		return tape
 	}
 	early := func() int { return max(0, rnd.IntN(6)-3) }
-	tape := noise(nil, 1)
+	tape := noise(nil, 2)[:tapeHead]
 	tape[1] = byte(rnd.IntN(256))
 	tape = noise(tape, early())
 	tape = append(tape, opBegin, 0)
 	tape = noise(tape, early())
 	tape = append(tape, opStarted|byte(rnd.IntN(3))<<4, 0)
+	for range rnd.IntN(4) { // lives, and what is between them
+		tape = noise(tape, rnd.IntN(10))
+		tape = append(tape, opEnd, byte(rnd.IntN(256)))
+		tape = noise(tape, early())
+		tape = append(tape, opDeadline, 0)
+		tape = noise(tape, early())
+		tape = append(tape, opStarted, 0)
+	}
 	return noise(tape, rnd.IntN(30))
 }
 
 // play runs a tape and tells the first thing that is wrong, with all that led to it.
 func play(tape []byte) error {
-	if len(tape) < 2 {
+	if len(tape) < tapeHead {
 		return nil
 	}
-	cfg := configOf(tape[0], tape[1])
+	cfg := configOf(tape[0], tape[1], tape[2])
 	m := machine{cfg: cfg}
 	w := witness{cfg: cfg}
 	ref := reference{cfg: cfg}
 	now := epoch()
 	var history []event
-	for tape = tape[2:]; len(tape) >= 2; tape = tape[2:] {
+	for tape = tape[tapeHead:]; len(tape) >= 2; tape = tape[2:] {
 		ev := eventOf(tape[0], tape[1], now, m.wakeAt())
 		now = ev.now
 		history = append(history, ev)
@@ -251,6 +289,10 @@ func retell(cfg *Config, history []event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "with delay %v, timeout %v, stop signal %d, rewrite %v, leftovers %d, grace %v, settle %v, limit %v\n",
 		cfg.StopDelay, cfg.StopTimeout, cfg.StopSignal, cfg.Rewrite, cfg.Leftovers, cfg.Grace, cfg.Settle, cfg.TimeLimit)
+	if cfg.Restart != RestartNever {
+		fmt.Fprintf(&b, "restart %d after %v by %v up to %v, reset %v, failures %d, ok %v, never after %v\n", cfg.Restart, cfg.RestartDelay,
+			cfg.RestartFactor, cfg.RestartMaxDelay, cfg.RestartReset, cfg.RestartFailures, cfg.OKExit, cfg.NoRestartExit)
+	}
 	m := machine{cfg: cfg}
 	for _, ev := range history {
 		var acts []action

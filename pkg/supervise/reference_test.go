@@ -16,8 +16,17 @@ type reference struct {
 	pid     int // 0 before the start
 	over    bool
 	aborted syscall.Signal
-	ended   *event  // how it ended, with a status
+	ended   *event // how it ended, with a status
+	lost    bool
 	waiting []heard // before the start
+
+	restarts int
+	launch   bool      // asked for again, and neither started nor failed
+	startAt  time.Time // when that is to be asked for; zero unless it is waited for
+	startErr error
+	since    time.Time // when this instance was started
+	failures int
+	lives    int // since the delay was the first
 
 	last       heard // the stop request that counts
 	asked      bool
@@ -37,6 +46,7 @@ type reference struct {
 type heard struct {
 	came, sig syscall.Signal
 	typed     bool // while reaper's own group had the terminal
+	prompts   bool // and a shell wants its prompt back
 }
 
 // send is how it goes to the command.
@@ -47,11 +57,13 @@ func (h heard) send(sig syscall.Signal) string {
 	return sent("send", sig, h.came)
 }
 
-func (r *reference) running() bool { return r.pid != 0 && !r.over }
+func (r *reference) running() bool { return r.pid != 0 && !r.over && !r.launch && r.startAt.IsZero() }
 
 func (r *reference) deadline() time.Time {
 	switch {
-	case r.killSent, r.over:
+	case !r.startAt.IsZero():
+		return r.startAt
+	case r.killSent, r.over, r.launch:
 		return time.Time{}
 	case r.stopSent:
 		return r.killAt
@@ -66,13 +78,16 @@ func (r *reference) agrees(want []string, m machine, acts []action) error {
 		return fmt.Errorf("wants done: %q, the reference wants %q", got, want)
 	}
 	deadline := r.deadline()
+	if !r.startAt.IsZero() && m.deadline.Sub(deadline).Abs() < time.Microsecond {
+		deadline, r.startAt = m.deadline, m.deadline // numbers with a point are rounded
+	}
 	if !m.deadline.Equal(deadline) {
 		return fmt.Errorf("deadline %v, the reference has %v", m.deadline, deadline)
 	}
 	if (m.state == done) != r.over {
 		return fmt.Errorf("state %s, the reference is over: %v", stateName(m.state), r.over)
 	}
-	result := Result{PID: r.pid, Aborted: r.aborted, Lost: r.pid != 0 && r.over && r.ended == nil}
+	result := Result{PID: r.pid, Aborted: r.aborted, Lost: r.lost, Restarts: r.restarts, Err: r.startErr}
 	if r.ended != nil {
 		result.Status, result.Usage = r.ended.status, r.ended.usage
 	}
@@ -92,12 +107,20 @@ func (r *reference) sees(ev event) []string {
 	case evStarted:
 		return r.starts(ev)
 	case evFailed:
+		if r.launch {
+			r.launch, r.startErr, r.waiting = false, ev.err, nil
+			return r.ends(ev, false, true)
+		}
 		r.over = r.over || r.begun && r.pid == 0
 	case evSignal:
 		return r.hears(ev)
 	case evCancelled:
 		return r.takes(heard{came: syscall.SIGTERM, sig: syscall.SIGTERM}, ev.now)
 	case evDeadline:
+		if !r.startAt.IsZero() && !ev.now.Before(r.startAt) {
+			r.startAt, r.launch = time.Time{}, true
+			return []string{"start"}
+		}
 		if r.running() && r.asked && !r.stopSent && !ev.now.Before(r.delayEnds) {
 			return r.stops(ev.now)
 		}
@@ -116,21 +139,63 @@ func (r *reference) sees(ev event) []string {
 		return r.wakes(ev)
 	case evExited:
 		if r.running() {
-			r.over, r.ended = true, &ev
+			r.ended = &ev
+			sig := ev.status.Signal()
+			asks := sig == syscall.SIGHUP || sig == syscall.SIGINT || sig == syscall.SIGTERM || sig == syscall.SIGPIPE
+			return r.ends(ev, ev.status == 0 || asks || r.cfg.OKExit.Has(ev.status), sig == 0)
 		}
 	case evEmpty, evPoll, evEnded: // only with leftovers, or an end signal
 	case evLost:
-		r.over = r.over || r.running()
+		if r.running() {
+			r.lost = true
+			return r.ends(ev, false, true)
+		}
 	}
 	return nil
 }
 
-func (r *reference) starts(ev event) (want []string) {
-	if !r.begun || r.over || r.pid != 0 {
+// ends is told of the end of an instance: whether it was a success, and whether it
+// came by itself.
+func (r *reference) ends(ev event, success, exited bool) []string {
+	if lived := ev.now.Sub(r.since); !r.since.IsZero() && lived >= r.cfg.RestartReset {
+		r.lives, r.failures = 0, 0
+	}
+	r.since = time.Time{}
+	r.held, r.asleep, r.ownConting, r.putOff, r.nudged = false, false, false, 0, false
+	r.failures++
+	if success {
+		r.failures = 0
+	}
+	wanted := map[RestartPolicy]bool{
+		RestartAlways: true, RestartOnSuccess: success, RestartOnFailure: !success, RestartOnAbnormal: !success && !exited,
+	}[r.cfg.Restart]
+	tooMany := r.cfg.RestartFailures > 0 && r.failures >= r.cfg.RestartFailures
+	never := ev.kind == evExited && r.cfg.NoRestartExit.Has(ev.status)
+	if r.asked || !wanted || tooMany || never {
+		r.over = true
 		return nil
 	}
-	r.pid = ev.pid
-	for _, h := range r.waiting {
+	delay := r.cfg.RestartDelay
+	for range r.lives {
+		delay = min(2*delay, r.cfg.RestartMaxDelay) // configOf has no other factor
+	}
+	r.lives++
+	r.startAt = ev.now.Add(delay + time.Duration(ev.chance*float64(delay)/10))
+	return []string{"conclude"}
+}
+
+func (r *reference) starts(ev event) (want []string) {
+	if !r.begun || r.over || r.pid != 0 && !r.launch {
+		return nil
+	}
+	if r.launch {
+		r.restarts++
+		r.launch, r.ended, r.lost, r.startErr = false, nil, false, nil
+	}
+	r.pid, r.since = ev.pid, ev.now
+	waiting := r.waiting
+	r.waiting = nil
+	for _, h := range waiting {
 		want = append(want, r.takes(h, ev.now)...)
 	}
 	return want
@@ -151,6 +216,7 @@ func (r *reference) hears(ev event) []string {
 	switch ev.sig {
 	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH:
 		h.typed = tty.Present && tty.Foreground == tty.Own
+		h.prompts = h.typed && !tty.Orphaned && ev.sig == syscall.SIGTSTP
 	}
 	if to, ok := r.cfg.Rewrite[ev.sig]; ok {
 		if h.sig = to; to == 0 {
@@ -165,10 +231,17 @@ func (r *reference) takes(h heard, now time.Time) []string {
 	switch {
 	case r.over:
 		return nil
+	case !r.startAt.IsZero() || r.launch && stop:
+		if stop {
+			r.startAt, r.launch, r.over = time.Time{}, false, true
+		} else if h.prompts {
+			return []string{"suspend TSTP"}
+		}
+		return nil
 	case r.pid == 0 && stop:
 		r.over, r.aborted = true, h.sig
 		return nil
-	case r.pid == 0:
+	case r.pid == 0, r.launch:
 		r.waiting = append(r.waiting, h)
 		return nil
 	case !stop:

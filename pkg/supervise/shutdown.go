@@ -22,6 +22,7 @@ func (m machine) asksToStop(sig syscall.Signal) bool {
 
 // stopRequest is the ladder: the delay, the stop signal, the kill.
 func (m machine) stopRequest(ev event) (machine, []action) {
+	m.wantDown = true
 	switch m.state {
 	case up:
 		m.request = ev
@@ -44,7 +45,11 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 		return m, []action{{kind: actSend, sig: syscall.SIGKILL, from: ev.from}}
 	case settling, draining, sweeping:
 		return m.hasten(ev)
-	case down, starting, pausing, done:
+	case backoff, starting:
+		m, acts := m.cancelRestart(ev)
+		m, more := m.finish(ev)
+		return m, append(acts, more...)
+	case down, pausing, done:
 		// nobody to stop
 	}
 	return m, nil
@@ -69,7 +74,7 @@ func (m machine) wakeAt() time.Time {
 // a stop that was held.
 func (m machine) expired(ev event) (machine, []action) {
 	if !m.limit.IsZero() && !ev.now.Before(m.limit) {
-		return m.overLimit(ev.now)
+		return m.overLimit(ev)
 	}
 	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
 		return m.releaseStop(ev)
@@ -84,12 +89,15 @@ func (m machine) expired(ev event) (machine, []action) {
 		}
 		return m.kill(Event{Kind: KillTimeout, PID: m.pid, After: m.cfg.StopTimeout})
 	case settling:
-		return m.settled(ev.now)
+		return m.settled(ev)
 	case draining:
 		return m.sweep(ev.now, Event{Kind: LeftoversTimeout, After: m.graceGiven()})
 	case sweeping:
-		m.state, m.deadline = done, time.Time{}
-		return m, tell(Event{Kind: LeftoversSurvived})
+		m, acts := m.finish(ev)
+		return m, append(tell(Event{Kind: LeftoversSurvived}), acts...)
+	case backoff:
+		m.state, m.deadline = starting, time.Time{}
+		return m, []action{{kind: actStart}}
 	case down, starting, pausing, up, killing, done:
 		// these have no deadline
 	}

@@ -22,6 +22,7 @@ const (
 	settling              // the command is gone; who is just ending has a moment to do so
 	draining              // descendants are left, and have been asked to end, or are waited for
 	sweeping              // descendants are left, and are being killed
+	backoff               // nobody is left, and the command is about to be started again
 	done                  // it is over
 )
 
@@ -55,7 +56,9 @@ type event struct {
 	pid      int
 	status   reap.Status
 	usage    reap.Usage
+	err      error // why the start failed
 	terminal Terminal
+	chance   float64 // from 0 to 1
 }
 
 // actionKind is what step wants done.
@@ -73,6 +76,7 @@ const (
 	actFind                           // look who is left
 	actAsk                            // TERM and CONT to every descendant but the command, once each
 	actSweep                          // kill every descendant
+	actConclude                       // end the records of who was left
 	actTell                           // an Event for the log
 )
 
@@ -97,6 +101,17 @@ type machine struct {
 	limit time.Time
 	// until is by when everybody is killed whom the time limit has asked to end.
 	until time.Time
+	// wantDown: a stop has been asked for, whatever the state; nothing is started any
+	// more.
+	wantDown bool
+	// again: the command is started again when nobody is left of this instance.
+	again bool
+	// born is when this instance was started; zero if it was not, or has ended.
+	born time.Time
+	// failures is how many instances have failed, one after another; delay how long the
+	// last restart has waited. Both are 0 again after a life that was long enough.
+	failures int
+	delay    time.Duration
 	// hurry: who is left when the command is gone is to be killed at once.
 	hurry bool
 	// request is the stop request that waits while delaying, and that asked for
@@ -130,7 +145,7 @@ func (m machine) step(ev event) (machine, []action) {
 	case evStarted:
 		return m.started(ev)
 	case evFailed:
-		return m.failed()
+		return m.failed(ev)
 	case evSignal:
 		return m.signalled(ev)
 	case evCancelled:
@@ -150,7 +165,7 @@ func (m machine) step(ev event) (machine, []action) {
 	case evLost:
 		return m.lost(ev)
 	case evEmpty:
-		return m.empty()
+		return m.empty(ev)
 	case evPoll:
 		return m.poll()
 	}
@@ -165,7 +180,7 @@ func (m machine) begin() (machine, []action) {
 			return m, []action{{kind: actStart}}
 		}
 		m.state = pausing
-	case starting, pausing, up, delaying, stopping, killing, settling, draining, sweeping, done:
+	case starting, pausing, up, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
 		// begun already
 	}
 	return m, nil
@@ -174,10 +189,15 @@ func (m machine) begin() (machine, []action) {
 func (m machine) started(ev event) (machine, []action) {
 	switch m.state {
 	case starting:
-		m.state, m.pid, m.result.PID = up, ev.pid, ev.pid
-		if m.cfg.TimeLimit > 0 {
+		switch {
+		case m.result.PID != 0:
+			m.result.Restarts++
+		case m.cfg.TimeLimit > 0:
 			m.limit = ev.now.Add(m.cfg.TimeLimit)
 		}
+		m.state, m.pid, m.born = up, ev.pid, ev.now
+		m.result.PID, m.result.Status, m.result.Usage = ev.pid, 0, reap.Usage{}
+		m.result.Lost, m.result.Err = false, nil
 		acts := tell(Event{Kind: CommandStarted, PID: m.pid})
 		for _, sig := range m.queued {
 			var more []action
@@ -186,17 +206,28 @@ func (m machine) started(ev event) (machine, []action) {
 		}
 		m.queued = nil
 		return m, acts
-	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, done:
+	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
 		// nothing was being started
 	}
 	return m, nil
 }
 
-func (m machine) failed() (machine, []action) {
+// failed is an error of Run if there has been no command. Later, it is the end of
+// an instance that never was.
+func (m machine) failed(ev event) (machine, []action) {
 	switch m.state {
 	case starting:
-		m.state, m.queued = done, nil
-	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, done:
+		m.queued = nil
+		if m.result.PID == 0 {
+			m.state = done
+			return m, nil
+		}
+		m.result.Err = ev.err
+		acts := tell(Event{Kind: StartFailed, PID: m.result.PID, Err: ev.err})
+		m, more := m.judge(ev, endNoStart)
+		m, last := m.finish(ev)
+		return m, append(append(acts, more...), last...)
+	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
 		// nothing was being started
 	}
 	return m, nil
@@ -207,7 +238,7 @@ func (m machine) continued() (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.jobStopped, m.heldStop = false, 0
 		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
-	case down, starting, pausing, settling, draining, sweeping, done:
+	case down, starting, pausing, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
@@ -221,7 +252,7 @@ func (m machine) ended() (machine, []action) {
 		if m.cfg.EndSignal != 0 {
 			return m, []action{{kind: actSendGroup, sig: m.cfg.EndSignal, from: m.cfg.EndSignal}}
 		}
-	case down, starting, pausing, settling, draining, sweeping, done:
+	case down, starting, pausing, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
@@ -232,8 +263,9 @@ func (m machine) exited(ev event) (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.result.Status, m.result.Usage = ev.status, ev.usage
 		acts := tell(Event{Kind: CommandExited, PID: m.pid, Status: ev.status})
-		return m.end(ev.now), acts
-	case down, starting, pausing, settling, draining, sweeping, done:
+		m, more := m.end(ev, m.cfg.endingOf(ev.status))
+		return m, append(acts, more...)
+	case down, starting, pausing, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
@@ -244,18 +276,21 @@ func (m machine) lost(ev event) (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.result.Lost = true
 		acts := tell(Event{Kind: CommandLost, PID: m.pid})
-		return m.end(ev.now), acts
-	case down, starting, pausing, settling, draining, sweeping, done:
+		m, more := m.end(ev, endLost)
+		return m, append(acts, more...)
+	case down, starting, pausing, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
 }
 
 // end forgets the command: from here its pid may belong to somebody else.
-func (m machine) end(now time.Time) machine {
+func (m machine) end(ev event, how ending) (machine, []action) {
 	m.pid, m.deadline = 0, time.Time{}
-	m.jobStopped, m.suspended, m.echo, m.heldStop = false, false, false, 0
-	return m.settle(now)
+	m.jobStopped, m.suspended, m.echo, m.heldStop, m.nudged = false, false, false, 0, false
+	m, acts := m.judge(ev, how)
+	m, more := m.settle(ev)
+	return m, append(acts, more...)
 }
 
 func tell(ev Event) []action { return []action{{kind: actTell, tell: ev}} }

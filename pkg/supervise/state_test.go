@@ -87,6 +87,27 @@ func TestStep(t *testing.T) {
 		return m
 	}
 
+	restarting := func(p LeftoverPolicy) *Config {
+		c := leaving(p)
+		c.Restart, c.RestartDelay = RestartAlways, sec
+		return c
+	}
+	again := &Config{Restart: RestartAlways, RestartDelay: sec, TimeLimit: 9 * sec}
+	andStop, andWait, andKeep := restarting(StopLeftovers), restarting(WaitForLeftovers), restarting(KeepLeftovers)
+	next := func(s state, c *Config) machine { // the command is to be started again
+		m := machineIn(s, c)
+		m.again, m.result.PID = s != starting, commandPID
+		return m
+	}
+	late := func(s state, c *Config) machine { // and the limit is over before anything else
+		m := next(s, c)
+		m.limit = epoch().Add(9 * sec)
+		if !m.deadline.IsZero() {
+			m.deadline = m.limit.Add(m.deadline.Sub(epoch()))
+		}
+		return m
+	}
+
 	empty, poll := event{kind: evEmpty}, event{kind: evPoll}
 	begin, failed := event{kind: evBegin}, event{kind: evFailed}
 	started := event{kind: evStarted, pid: commandPID}
@@ -472,6 +493,57 @@ func TestStep(t *testing.T) {
 		{limiting(settling, wait), reached(9 * sec), draining, 5 * sec, "LimitReached 9s; ask; LeftoversAsked 5s"},
 		{limited(stopping, stop), reached(2 * sec), killing, 0, "KillTimeout 5s; send KILL"},
 		{limited(stopping, stop), exited, settling, 0, "CommandExited exit 3"}, // they have been asked
+
+		// Between two instances of the command there is nobody: what comes is for nobody, a
+		// request to stop ends it, and only the time leads on.
+		{with(backoff, again), begin, backoff, sec, ""},
+		{with(backoff, again), started, backoff, sec, ""},
+		{with(backoff, again), failed, backoff, sec, ""},
+		{with(backoff, again), ended, backoff, sec, ""},
+		{with(backoff, again), exited, backoff, sec, ""},
+		{with(backoff, again), lost, backoff, sec, ""},
+		{with(backoff, again), empty, backoff, sec, ""},
+		{with(backoff, again), poll, backoff, sec, ""},
+		{with(backoff, again), continued, backoff, sec, ""},
+		{with(backoff, again), stopped(syscall.SIGTSTP, theirs), backoff, sec, ""},
+		{with(backoff, again), resumed(ours), backoff, sec, ""},
+		{with(backoff, again), came(syscall.SIGHUP), backoff, sec, "SignalDropped HUP"},
+		{with(backoff, again), wants(syscall.SIGTSTP, ours), backoff, sec, "suspend TSTP"},
+		{with(backoff, again), came(syscall.SIGTERM), done, 0, "RestartCancelled pid 42 TERM"},
+		{with(backoff, again), came(syscall.SIGINT), done, 0, "RestartCancelled pid 42 INT"},
+		{with(backoff, again), came(syscall.SIGQUIT), done, 0, "RestartCancelled pid 42 QUIT"},
+		{with(backoff, again), cancelled, done, 0, "RestartCancelled pid 42 TERM"},
+		{with(backoff, again), reached(sec - 1), backoff, 1, ""},
+		{with(backoff, again), reached(sec), starting, 0, "start"},
+		{limiting(backoff, again), reached(9 * sec), done, 0, "LimitReached 9s"},
+
+		// The end of the command leads there, and not before what it left has been dealt with.
+		{with(up, again), exited, backoff, sec, "CommandExited exit 3; conclude; Restarting 1s 1 failed"},
+		{with(up, again), lost, backoff, sec, "CommandLost; conclude; Restarting 1s 1 failed"},
+		{with(stopping, again), exited, done, 0, "CommandExited exit 3"},
+		{with(delaying, again), exited, done, 0, "CommandExited exit 3"},
+		{with(up, andStop), exited, settling, sec / 10, "CommandExited exit 3"},
+		{next(settling, andStop), empty, backoff, sec, "conclude; Restarting pid 42 1s 0 failed"},
+		{next(settling, andStop), reached(sec / 10), draining, 5 * sec, "ask; LeftoversAsked 5s"},
+		{next(draining, andStop), empty, backoff, sec, "conclude; Restarting pid 42 1s 0 failed"},
+		{next(sweeping, andStop), empty, backoff, sec, "conclude; Restarting pid 42 1s 0 failed"},
+		{next(sweeping, andStop), reached(sweepPatience), backoff, sec, "LeftoversSurvived; conclude; Restarting pid 42 1s 0 failed"},
+		{next(settling, andKeep), reached(sec / 10), backoff, sec, "find; conclude; Restarting pid 42 1s 0 failed"},
+		// A request to stop meanwhile, the first, ends the waiting and takes the restart back.
+		{next(settling, andStop), came(syscall.SIGTERM), draining, 5 * sec, "RestartCancelled pid 42 TERM; ask; LeftoversAsked 5s"},
+		{next(draining, andStop), came(syscall.SIGTERM), draining, 5 * sec, "RestartCancelled pid 42 TERM"},
+		{next(draining, andStop), cancelled, draining, 5 * sec, "RestartCancelled pid 42 TERM"},
+		{next(draining, andWait), came(syscall.SIGTERM), draining, 5 * sec, "RestartCancelled pid 42 TERM; ask; LeftoversAsked 5s"},
+		{next(sweeping, andStop), came(syscall.SIGTERM), sweeping, sweepPatience, "RestartCancelled pid 42 TERM"},
+		{next(settling, andKeep), came(syscall.SIGTERM), settling, sec / 10, "RestartCancelled pid 42 TERM"},
+		// So does the time limit, which is that of the whole run.
+		{late(settling, andStop), reached(9 * sec), settling, sec / 10, "LimitReached 9s"},
+		{late(draining, andStop), reached(9 * sec), draining, 5 * sec, "LimitReached 9s"},
+		{late(sweeping, andStop), reached(9 * sec), sweeping, sweepPatience, "LimitReached 9s"},
+		{late(draining, andWait), reached(9 * sec), draining, 5 * sec, "LimitReached 9s; ask; LeftoversAsked 5s"},
+		// A start that fails is fatal the first time.
+		{next(starting, again), failed, backoff, sec, "StartFailed pid 42; conclude; Restarting pid 42 1s 1 failed"},
+		{next(starting, again), started, up, 0, "CommandStarted"},
 	}
 
 	seen := make(map[string]bool)
@@ -569,10 +641,15 @@ func machineIn(s state, cfg *Config) machine {
 	case down, starting, pausing, done:
 		return m
 	case up, killing:
+	case backoff:
+		m.deadline, m.result.PID = epoch().Add(cfg.RestartDelay), commandPID
+		return m
 	case delaying:
+		m.wantDown = true
 		m.deadline = epoch().Add(cfg.StopDelay)
 		m.request = event{sig: syscall.SIGTERM, from: syscall.SIGTERM}
 	case stopping:
+		m.wantDown = true
 		if cfg.StopTimeout > 0 {
 			m.deadline = epoch().Add(cfg.StopTimeout)
 		}

@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"syscall"
 )
@@ -22,11 +23,15 @@ type Supervisor struct {
 	// Untold, if not nil, gives the signals that have come and that os/signal
 	// cannot put into sigs (32 to 34). It is asked each time the loop wakes.
 	Untold func() []syscall.Signal
+	// Chance gives the numbers, from 0 to 1, that restarts are spread by; nil means those
+	// of math/rand.
+	Chance func() float64
 }
 
 // Run starts the command, waits for it and for every orphan that comes to this
-// process meanwhile, forwards what arrives on sigs, and returns when the command
-// has ended and its leftovers have been dealt with. The process must be able to adopt: see [reap.BecomeSubreaper].
+// process meanwhile, forwards what arrives on sigs, starts the command again where
+// Config.Restart wants that, and returns when it has ended for good and its leftovers
+// have been dealt with. The process must be able to adopt: see [reap.BecomeSubreaper].
 //
 // chld tells that something happened to a child; a capacity of 1 is enough, as
 // everything is drained whatever woke the loop. sigs should have room for a
@@ -41,11 +46,14 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 	if s.Kernel == nil {
 		s.Kernel = NewKernel()
 	}
+	if s.Chance == nil {
+		s.Chance = rand.Float64
+	}
 	l := &loop{Supervisor: s, m: machine{cfg: &s.Config}, poll: stoppedTimer(), looked: true}
 	defer l.poll.Stop()
 	defer l.calm()
 	l.begin(ctx, sigs)
-	if l.failure != nil {
+	if l.m.result.PID == 0 && l.failure != nil {
 		return Result{}, l.failure
 	}
 	cancelled := ctx.Done()

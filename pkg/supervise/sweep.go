@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -35,6 +36,7 @@ func (l *loop) poller() <-chan time.Time {
 		wait = min(max(watchShare*l.cost, watchSoonest), watchLatest)
 	default:
 		l.poll.Stop()
+		l.looked = true // when there is something to look at again
 		return nil
 	}
 	if l.looked {
@@ -200,6 +202,9 @@ func (l *loop) reaped(exit reap.Exit) {
 // limit, was no leftover.
 func (l *loop) writeOff(r *record, when time.Time) {
 	delete(l.table.byPID, r.PID)
+	if r.told {
+		return
+	}
 	r.gone(when)
 	if l.m.pid != 0 {
 		l.table.drop(r)
@@ -208,10 +213,20 @@ func (l *loop) writeOff(r *record, when time.Time) {
 	l.tell(Event{Kind: LeftoverEnded, PID: r.PID, Name: r.Name, Leftover: &r.Leftover})
 }
 
-// conclude ends all records when the work is done, and hands them to the result.
+// mostRemembered is how many leftovers of earlier instances of the command are kept
+// for the result: there could be any number.
+const mostRemembered = 1000
+
+// conclude ends all records when an instance of the command is over and done with, and
+// hands them to the result. Who lives on is not found again by the next.
 func (l *loop) conclude() {
 	now := time.Now()
-	for _, r := range l.table.list {
+	res, list := &l.m.result, l.table.list
+	if n := min(len(res.Leftovers), len(res.Leftovers)+len(list)-mostRemembered); n > 0 {
+		res.Leftovers = slices.Delete(res.Leftovers, 0, n)
+		res.Forgotten += n
+	}
+	for _, r := range list {
 		switch {
 		case r.over:
 		case !l.more:
@@ -221,9 +236,11 @@ func (l *loop) conclude() {
 			}
 			l.writeOff(r, when)
 		default:
+			r.told = true
 			l.tell(Event{Kind: LeftoverEnded, PID: r.PID, Name: r.Name, Leftover: &r.Leftover})
 		}
-		l.m.result.Leftovers = append(l.m.result.Leftovers, r.Leftover)
+		res.Leftovers = append(res.Leftovers, r.Leftover)
 	}
-	l.m.result.Blind = l.table.blind
+	l.table.list = nil
+	res.Blind = l.table.blind
 }

@@ -55,7 +55,7 @@ func (m machine) releaseStop(ev event) (machine, []action) {
 // terminal is dead.
 func (m machine) jobStop(ev event) (machine, []action) {
 	switch m.state {
-	case down, starting, pausing, settling, draining, sweeping, done:
+	case down, starting, pausing, settling, draining, sweeping, backoff, done:
 		return m, nil // no command
 	case up, delaying, stopping, killing:
 	}

@@ -15,15 +15,16 @@ type witness struct {
 	cfg                     *Config
 	started, ended, aborted int
 
-	status  *reap.Status // of the command, when it has ended
-	urged   bool         // asked to stop, or out of time
-	hastens bool         // a second request
+	status   *reap.Status // of the command, when it has ended
+	unwanted bool         // nothing may be started any more
+	urged    bool         // asked to stop, or out of time
+	hastens  bool         // a second request
 }
 
 // check holds one step against the rules.
 func (w *witness) check(m machine, ev event, next machine, acts []action) error {
 	for _, rule := range []func(machine, event, machine, []action) error{
-		w.pure, w.transitions, w.deadlines, w.stopRequests, w.actions, w.events, w.leftovers, w.outcome,
+		w.pure, w.transitions, w.restarts, w.deadlines, w.stopRequests, w.actions, w.events, w.leftovers, w.outcome,
 	} {
 		if err := rule(m, ev, next, acts); err != nil {
 			return err
@@ -61,11 +62,11 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 			to = []state{pausing, done}
 		}
 	case starting:
-		to = []state{up, done}
+		to = []state{up, backoff, done}
 	case pausing:
 		to = []state{settling, done}
 	case up:
-		to = []state{delaying, stopping, done, settling}
+		to = []state{delaying, stopping, done, settling, backoff}
 	case delaying:
 		to = []state{stopping, done, settling}
 	case stopping:
@@ -73,11 +74,13 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	case killing:
 		to = []state{done, settling}
 	case settling:
-		to = []state{draining, sweeping, done}
+		to = []state{draining, sweeping, done, backoff}
 	case draining:
-		to = []state{sweeping, done}
+		to = []state{sweeping, done, backoff}
 	case sweeping:
-		to = []state{done}
+		to = []state{done, backoff}
+	case backoff:
+		to = []state{starting, done}
 	case done:
 	}
 	if next.state == settling && !w.cfg.FindLeftovers && w.cfg.Leftovers == KeepLeftovers {
@@ -89,6 +92,39 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	}
 	if next.state != m.state && !slices.Contains(to, next.state) {
 		return fmt.Errorf("from state %s to %s", stateName(m.state), stateName(next.state))
+	}
+	return nil
+}
+
+// restarts: nothing is started that the policy does not want, nor after a stop request
+// or the time limit.
+func (w *witness) restarts(m machine, ev event, next machine, acts []action) error {
+	sig := ev.sig
+	if to, ok := w.cfg.Rewrite[sig]; ok && ev.kind == evSignal {
+		sig = to
+	}
+	forwarded := w.cfg.ForwardOnly && (m.pid != 0 || m.state == down || m.state == starting)
+	switch {
+	case ev.kind == evCancelled, ev.kind == evSignal && isStop(sig):
+		w.unwanted = w.unwanted || !forwarded
+	case ev.kind == evDeadline && !m.limit.IsZero() && !ev.now.Before(m.limit) && m.state != killing:
+		w.unwanted = true
+	}
+	for _, a := range acts {
+		switch {
+		case a.kind == actConclude && (next.state != backoff || next.again):
+			return fmt.Errorf("conclude in state %s", stateName(next.state))
+		case a.kind != actStart:
+		case w.unwanted:
+			return fmt.Errorf("started when nobody wants it")
+		case m.state != down && w.cfg.Restart == RestartNever:
+			return fmt.Errorf("started again")
+		case w.started != w.ended:
+			return fmt.Errorf("started before the end of the one before")
+		}
+	}
+	if next.failures > 0 && w.cfg.RestartFailures > 0 && next.failures >= w.cfg.RestartFailures && next.state == backoff {
+		return fmt.Errorf("%d failures, and no end", next.failures)
 	}
 	return nil
 }
@@ -105,7 +141,7 @@ func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error
 		if armed != (w.cfg.StopTimeout > 0 || !next.until.IsZero()) {
 			return fmt.Errorf("stopping, deadline armed: %v, timeout %v", armed, w.cfg.StopTimeout)
 		}
-	case settling, sweeping:
+	case settling, sweeping, backoff:
 		if !armed {
 			return fmt.Errorf("no deadline in state %s", stateName(next.state))
 		}
@@ -182,8 +218,8 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 			if !told || !tty.Present || tty.Foreground != m.pid {
 				wrong = "the command does not have it"
 			}
-		case actFind, actAsk, actSweep:
-			continue // see leftovers
+		case actFind, actAsk, actSweep, actConclude:
+			continue // see leftovers, and restarts
 		case actStart:
 			if next.state != starting || m.state == starting || i != len(acts)-1 {
 				return fmt.Errorf("start in state %s: %s", stateName(next.state), describe(acts, 0))
@@ -205,7 +241,7 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 				wrong = "there is more to do after it, which would come too late"
 			}
 		}
-		if next.pid == 0 && (a.kind != actSuspend || next.state != settling && next.state != draining && next.state != sweeping && next.state != pausing) {
+		if next.pid == 0 && (a.kind != actSuspend || next.state != settling && next.state != draining && next.state != sweeping && next.state != backoff && next.state != pausing) {
 			wrong = "there is no command"
 		}
 		if wrong != "" {
@@ -223,14 +259,19 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 	return nil
 }
 
-// events: one start at most, one end at most, and each names the command.
+// events: one end for each start, before the next, and each names the command.
 func (w *witness) events(m machine, ev event, next machine, acts []action) error {
 	pid := max(m.pid, next.pid)
 	for _, a := range acts {
 		if a.kind != actTell {
 			continue
 		}
-		if a.tell.PID != pid {
+		of := pid
+		switch a.tell.Kind { //nolint:exhaustive // those that are told when it is gone
+		case Restarting, StartFailed, GaveUp, RestartCancelled:
+			of = next.result.PID
+		}
+		if a.tell.PID != of {
 			return fmt.Errorf("%s does not name %d", describe([]action{a}, pid), pid)
 		}
 		switch a.tell.Kind {
@@ -242,13 +283,14 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 			w.aborted++
 		case CommandStopped, CommandContinued, SignalSent, SignalDropped, SignalMissed,
 			StopDelayed, KillTimeout, KillRequested, Suspended, OrphanReaped, CallFailed,
-			LimitReached, LeftoversAsked, LeftoversAwaited, LeftoversTimeout, LeftoverEnded, LeftoversSurvived:
+			LimitReached, LeftoversAsked, LeftoversAwaited, LeftoversTimeout, LeftoverEnded, LeftoversSurvived,
+			Restarting, StartFailed, GaveUp, RestartCancelled:
 		}
 	}
 	if next.state != m.state && next.state == up && ev.pid != next.pid {
 		return fmt.Errorf("up with pid %d, started was %d", next.pid, ev.pid)
 	}
-	if w.started > 1 || w.ended > w.started || w.aborted > 1-w.started {
+	if w.started > w.ended+1 || w.ended > w.started || w.aborted > max(0, 1-w.started) {
 		return fmt.Errorf("started %d, ended %d, aborted %d times", w.started, w.ended, w.aborted)
 	}
 	return nil
@@ -303,23 +345,26 @@ func (w *witness) outcome(m machine, ev event, next machine, _ []action) error {
 		status := ev.status
 		w.status = &status
 	}
+	if m.pid == 0 && next.pid != 0 {
+		w.status = nil
+	}
 	if w.status != nil && next.result.Status != *w.status {
 		return fmt.Errorf("the status %v became %v", *w.status, next.result.Status)
 	}
-	if next.result.TimedOut != m.result.TimedOut && (m.pid == 0 || ev.kind != evDeadline) {
+	if next.result.TimedOut != m.result.TimedOut && (m.pid == 0 && !m.again && m.state != backoff || ev.kind != evDeadline) {
 		return fmt.Errorf("timed out by %s, with pid %d", eventName(ev.kind), m.pid)
 	}
 	return nil
 }
 
-// ends: once the command is gone the deadlines alone lead to the end, unless others
-// are to be waited for.
+// ends: once the command is gone the deadlines alone lead to the end, or to the next
+// start, unless others are to be waited for.
 func (w *witness) ends(m machine, now time.Time) error {
-	if m.state != settling && m.state != draining && m.state != sweeping {
+	if m.state != settling && m.state != draining && m.state != sweeping && m.state != backoff {
 		return nil
 	}
 	for range 4 {
-		if m.state == done {
+		if m.state == done || m.state == starting {
 			return nil
 		}
 		next := m.wakeAt()
@@ -332,7 +377,7 @@ func (w *witness) ends(m machine, now time.Time) error {
 		now = next
 		m, _ = m.step(event{kind: evDeadline, now: now})
 	}
-	if m.state != done && (m.state != draining || w.cfg.Leftovers != WaitForLeftovers || !m.deadline.IsZero()) {
+	if m.state != done && m.state != starting && (m.state != draining || w.cfg.Leftovers != WaitForLeftovers || !m.deadline.IsZero()) {
 		return fmt.Errorf("it would never end, from state %s", stateName(m.state))
 	}
 	return nil
