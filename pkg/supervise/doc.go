@@ -35,9 +35,17 @@
 //	   └── with haste, or if leftovers are to be killed ──>──────────────────┤
 //	   └── if they are to be kept ──> Done <── the patience is over ─────────┘
 //
+// Where Config.Restart wants the command to be started again, all of that leads to
+// Backoff instead of Done:
+//
+//	Starting <── the delay is over ── Backoff ── stop request, or time limit ──> Done
+//
+// Apart from the states there is what is wanted: from the first stop request, or the
+// time limit, nothing is started any more, whatever the state is.
+//
 // The time limit leads from Up and Delaying to Stopping, and gives Stopping a
 // deadline.
 //
-// Before the command exists every failure is an error of Run. After, none is: a
-// system call that fails is an event, and the loop goes on.
+// Before the command exists every failure is an error of Run. After, none is: a start
+// that fails is the end of one life of the command, any other system call that fails is an event, and the loop goes on.
 package supervise

@@ -52,6 +52,7 @@ func onStage(t *testing.T, cfg Config, script func(*stage)) {
 		defer s.cancel()
 		s.kernel = &fakeKernel{stage: s, ends: map[syscall.Signal]bool{syscall.SIGKILL: true}}
 		s.supervisor = Supervisor{Config: cfg, Kernel: s.kernel, Untold: s.takeUntold, OnEvent: s.tell}
+		s.supervisor.Chance = func() float64 { return 0 }
 		defer s.clear()
 		script(s)
 	})
