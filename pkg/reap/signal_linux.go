@@ -32,6 +32,20 @@ func SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error) {
 	return kill(-pgid, sig)
 }
 
+// GroupOf is the process group of a process, 0 if there is no such process, or its group
+// has no number here. Of a child that has not been reaped it is its own by now; when it
+// moves, the number can become somebody else's.
+func GroupOf(pid int) int {
+	if !isPID(pid) {
+		return 0
+	}
+	pgid, err := unix.Getpgid(pid)
+	if err != nil {
+		return 0
+	}
+	return pgid
+}
+
 // StopSelf stops the calling process, by SIGSTOP, and returns when it has been
 // continued. It has no effect on PID 1.
 func StopSelf() error {

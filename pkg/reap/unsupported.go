@@ -59,6 +59,12 @@ func Signal(int, syscall.Signal) (sent bool, err error) { return false, ErrUnsup
 // SignalGroup works on Linux alone.
 func SignalGroup(int, syscall.Signal) (sent bool, err error) { return false, ErrUnsupported }
 
+// GroupOf works on Linux alone.
+func GroupOf(int) int { return 0 }
+
+// ReadPIDFile works on Linux alone.
+func ReadPIDFile(string) (PIDFile, error) { return PIDFile{}, ErrUnsupported }
+
 // ReadProc works on Linux alone.
 func ReadProc(int) (Proc, error) { return Proc{}, ErrUnsupported }
 

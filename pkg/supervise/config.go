@@ -25,6 +25,18 @@ type Config struct {
 
 	// Attributes are what the command has otherwise than this process.
 	Attributes reap.Attributes
+
+	// Type tells what becomes of the process that is started.
+	Type CommandType
+	// PIDFile names the file into which a command of ForkingType writes the pid of the
+	// daemon. Without it that must be the one process that is left.
+	PIDFile string
+	// StartTimeout is how long it may take until the command is ready: for ForkingType,
+	// until the daemon is known. Then it is stopped, StopTimeout after that, or Grace if
+	// there is none, killed, and counts as failed. 0 is for ever, but for a PIDFile
+	// when the command has exited: that has 90 seconds.
+	StartTimeout time.Duration
+
 	// Placement is the process group and session of the command.
 	Placement reap.Group
 	// ListenPID corrects LISTEN_PID in Env; see [reap.Command].
@@ -103,6 +115,18 @@ type Config struct {
 	NameOrphans bool
 }
 
+// CommandType tells what becomes of the process that is started, in the words of
+// systemd.service(5).
+type CommandType uint8
+
+const (
+	// ExecType is the command, as long as it runs.
+	ExecType CommandType = iota
+	// ForkingType exits with 0 and leaves a daemon, which is the command from there on:
+	// as this process adopts orphans, the daemon becomes its child.
+	ForkingType
+)
+
 // LeftoverPolicy tells what becomes of leftovers.
 type LeftoverPolicy uint8
 
@@ -165,6 +189,7 @@ func (c *Config) Validate() error {
 	duration("Grace", c.Grace)
 	duration("Settle", c.Settle)
 	duration("TimeLimit", c.TimeLimit)
+	duration("StartTimeout", c.StartTimeout)
 	duration("RestartDelay", c.RestartDelay)
 	duration("RestartMaxDelay", c.RestartMaxDelay)
 	duration("RestartReset", c.RestartReset)
@@ -176,6 +201,14 @@ func (c *Config) Validate() error {
 	}
 	if c.Restart > RestartAlways {
 		bad("Restart", "no policy %d", c.Restart)
+	}
+	switch {
+	case c.Type > ForkingType:
+		bad("Type", "no type %d", c.Type)
+	case c.PIDFile != "" && c.Type != ForkingType:
+		bad("PIDFile", "the command is not to leave a daemon")
+	case c.StartTimeout > 0 && c.Type == ExecType:
+		bad("StartTimeout", "nothing tells that the command is ready")
 	}
 	if c.Placement > reap.OwnSession {
 		bad("Placement", "no group %d", c.Placement)

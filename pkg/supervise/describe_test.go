@@ -50,7 +50,7 @@ func describeEvent(ev Event, pid int) string {
 	if ev.Kind == GaveUp || ev.Kind == Restarting {
 		word += fmt.Sprintf(" %d failed", ev.Count)
 	}
-	if ev.Kind == CommandExited || ev.Kind == OrphanReaped {
+	if ev.Kind == CommandExited || ev.Kind == OrphanReaped || ev.Kind == DaemonEnded {
 		word += " " + ev.Status.String()
 	}
 	if ev.Err != nil {
@@ -80,6 +80,8 @@ func stateName(s state) string {
 		return "pausing"
 	case up:
 		return "up"
+	case seeking:
+		return "seeking"
 	case delaying:
 		return "delaying"
 	case stopping:
@@ -130,6 +132,10 @@ func eventName(k eventKind) string {
 		return "empty"
 	case evPoll:
 		return "poll"
+	case evStray:
+		return "stray"
+	case evSought:
+		return "sought"
 	}
 	return ""
 }
@@ -158,6 +164,8 @@ func actionName(k actionKind) string {
 		return "ask"
 	case actSweep:
 		return "sweep"
+	case actSeek:
+		return "seek"
 	case actConclude:
 		return "conclude"
 	case actTell:
@@ -208,6 +216,16 @@ func kindName(k EventKind) string {
 		return "LeftoverEnded"
 	case LeftoversSurvived:
 		return "LeftoversSurvived"
+	case DaemonFollowed:
+		return "DaemonFollowed"
+	case DaemonEnded:
+		return "DaemonEnded"
+	case DaemonAwaited:
+		return "DaemonAwaited"
+	case DaemonNotFound:
+		return "DaemonNotFound"
+	case NotReady:
+		return "NotReady"
 	case Restarting:
 		return "Restarting"
 	case StartFailed:

@@ -112,23 +112,32 @@ func (m machine) hasten(ev event) (machine, []action) {
 // unwanted is a signal that nobody is there for. But for ^Z: while reaper waits,
 // the shell wants its prompt back.
 func (m machine) unwanted(ev event) (machine, []action) {
-	if tty := ev.terminal; ev.from == syscall.SIGTSTP && tty.Present && !tty.Orphaned && tty.Foreground == tty.Own {
+	if tty := ev.terminal; ev.from == syscall.SIGTSTP && typed(ev) && !tty.Orphaned {
 		return m, []action{{kind: actSuspend, sig: syscall.SIGTSTP}}
 	}
-	return m, tell(Event{Kind: SignalDropped, Signal: ev.from})
+	return m, tell(Event{Kind: SignalDropped, PID: m.pid, Signal: ev.from})
 }
 
 // overLimit asks the command and everybody below to stop, by one deadline.
 func (m machine) overLimit(ev event) (machine, []action) {
+	if m.state == starting {
+		return m, nil // in a moment
+	}
 	m.limit = time.Time{}
 	acts := tell(Event{Kind: LimitReached, PID: m.pid, After: m.cfg.TimeLimit})
 	switch m.state {
 	case up, delaying:
 		var more []action
 		m.request = event{kind: evDeadline, now: ev.now, sig: syscall.SIGTERM}
-		m, more = m.sendStop(ev.now)
+		m, more = m.sendStop(ev.now, m.stopAction())
 		acts = append(acts, more...)
 	case stopping: // the stop signal has been sent
+	case seeking:
+		m.request = event{kind: evDeadline, now: ev.now, sig: syscall.SIGTERM}
+		m.wantDown, m.result.TimedOut = true, true
+		m.search.last, m.search.stopAt = true, time.Time{}
+		m.until = ev.now.Add(m.cfg.limitPatience())
+		return m, append(acts, action{kind: actSeek})
 	case settling, draining, sweeping:
 		return m.overLimitAfter(ev, acts)
 	case backoff:
@@ -140,10 +149,17 @@ func (m machine) overLimit(ev event) (machine, []action) {
 	}
 	m.wantDown, m.result.TimedOut = true, true
 	m.until = ev.now.Add(m.cfg.limitPatience())
+	m, more := m.untilThen()
+	return m, append(acts, more...)
+}
+
+// untilThen gives the command and everybody below the same deadline, and asks them.
+func (m machine) untilThen() (machine, []action) {
 	if m.deadline.IsZero() || m.until.Before(m.deadline) {
 		m.deadline = m.until
 	}
 	m.until = m.deadline
+	var acts []action
 	if m.cfg.Leftovers == StopLeftovers || m.cfg.Leftovers == WaitForLeftovers {
 		acts = append(acts, action{kind: actAsk})
 	}
@@ -176,6 +192,8 @@ func (m machine) empty(ev event) (machine, []action) {
 	switch m.state {
 	case settling, draining, sweeping:
 		return m.finish(ev)
+	case seeking:
+		return m.nobodyLeft(ev)
 	case down, starting, pausing, up, delaying, stopping, killing, backoff, done:
 		// there is a command, or was none
 	}
@@ -185,7 +203,7 @@ func (m machine) empty(ev event) (machine, []action) {
 // polls reports whether newcomers are looked for: an orphan that comes while
 // others are being stopped makes no signal.
 func (m machine) polls() bool {
-	return m.state == sweeping || m.state == draining && !m.deadline.IsZero()
+	return m.state == sweeping || m.state == seeking || m.state == draining && !m.deadline.IsZero()
 }
 
 func (m machine) poll() (machine, []action) {
@@ -194,6 +212,8 @@ func (m machine) poll() (machine, []action) {
 		return m, nil
 	case m.state == sweeping:
 		return m, []action{{kind: actSweep}}
+	case m.state == seeking:
+		return m, []action{{kind: actSeek}}
 	default:
 		return m, []action{{kind: actAsk}}
 	}

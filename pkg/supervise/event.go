@@ -56,6 +56,18 @@ const (
 	// LeftoversSurvived: some could not be killed and are left, as they belong to
 	// another user or wait for a device that does not answer.
 	LeftoversSurvived
+	// DaemonFollowed: PID is the daemon that the command has left, and from here on the
+	// command itself.
+	DaemonFollowed
+	// DaemonEnded: the daemon, PID, ended with Status before it could be followed.
+	DaemonEnded
+	// DaemonAwaited: the pid file does not name the daemon yet, see Err.
+	DaemonAwaited
+	// DaemonNotFound: it is not known which process is the daemon, see Err, a
+	// [*FollowError].
+	DaemonNotFound
+	// NotReady: the command was not ready After it was started, and is stopped.
+	NotReady
 	// Restarting: the command ended with Status, or could not be started for Err, and is
 	// started again After; Count instances have failed, one after another.
 	Restarting
@@ -82,6 +94,10 @@ type Event struct {
 	Count  int
 	Err    error
 
+	// Background is true of a leftover of a command that has exited with 0 at once: so
+	// does one that goes on in the background.
+	Background bool
+
 	Leftover *Leftover // not to be written to
 }
 
@@ -93,8 +109,11 @@ type Result struct {
 	Usage    reap.Usage
 	Restarts int // how often it was started again
 	Orphans  int // adopted and reaped
-	// Err is why it could not be started again; then PID is of the time before.
+	// Err is why it could not be started again; then PID is of the time before. Or it is
+	// a [*FollowError].
 	Err error
+	// Unready is true if it was stopped because it was not ready in time.
+	Unready bool
 	// Aborted is the stop request that came before there was a command; then
 	// none was started and nothing else is set.
 	Aborted syscall.Signal

@@ -216,6 +216,33 @@ type fakeKernel struct {
 	noProc   bool           // /proc cannot be read
 	deaf     map[int]bool   // who does not end by TERM
 	immortal map[int]bool   // who does not end by KILL
+
+	pidFile    reap.PIDFile
+	pidFileErr error
+}
+
+// child reports whether a process is a child that has not been reaped; k is locked.
+func (k *fakeKernel) child(pid int) bool {
+	return pid == commandPID && k.command ||
+		slices.ContainsFunc(k.zombies, func(e reap.Exit) bool { return e.PID == pid }) ||
+		slices.ContainsFunc(k.tree, func(p reap.Proc) bool { return p.PID == pid && p.PPID == os.Getpid() })
+}
+
+func (k *fakeKernel) GroupOf(pid int) int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range k.tree {
+		if p.PID == pid {
+			return p.PGID
+		}
+	}
+	return 0
+}
+
+func (k *fakeKernel) ReadPIDFile(string) (reap.PIDFile, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.pidFile, k.pidFileErr
 }
 
 type jobChange struct {
@@ -302,7 +329,7 @@ func (k *fakeKernel) Exited(pid int) (exited, child bool) {
 	if k.atExited != nil {
 		k.atExited()
 	}
-	return exited, exited || k.command
+	return exited, k.child(pid)
 }
 
 func (k *fakeKernel) StopSelf() error {
@@ -319,17 +346,20 @@ func (k *fakeKernel) Signal(pid int, sig syscall.Signal) (bool, error) {
 	if !k.mayGet(pid, sig) {
 		return false, nil
 	}
-	return k.deliver(sig)
+	return k.deliver(pid, sig)
 }
 
 func (k *fakeKernel) SignalGroup(pgid int, sig syscall.Signal) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.call("group %d %s", pgid, signalName(sig))
+	if slices.ContainsFunc(k.tree, func(p reap.Proc) bool { return p.PGID == pgid }) {
+		return true, nil
+	}
 	if !k.mayGet(pgid, sig) || k.leftGroup {
 		return false, nil
 	}
-	return k.deliver(sig)
+	return k.deliver(pgid, sig)
 }
 
 // mayGet fails the test if what is signalled is not the command, or has been
@@ -338,8 +368,8 @@ func (k *fakeKernel) mayGet(pid int, sig syscall.Signal) bool {
 	if k.lenient {
 		return false
 	}
-	if pid != commandPID || !k.command {
-		k.stage.t.Errorf("signal %d to %d, which is not the command or has been reaped", sig, pid)
+	if !k.child(pid) {
+		k.stage.t.Errorf("signal %d to %d, which is not a child or has been reaped", sig, pid)
 		return false
 	}
 	return true
@@ -347,13 +377,16 @@ func (k *fakeKernel) mayGet(pid int, sig syscall.Signal) bool {
 
 // deliver ends the command if it is to end by sig. A zombie gets nothing and
 // counts as a process (pitfall 23).
-func (k *fakeKernel) deliver(sig syscall.Signal) (bool, error) {
+func (k *fakeKernel) deliver(pid int, sig syscall.Signal) (bool, error) {
 	if k.refused != nil {
 		return false, k.refused
 	}
-	isCommand := func(e reap.Exit) bool { return e.PID == commandPID }
-	if k.ends[sig] && !slices.ContainsFunc(k.zombies, isCommand) {
-		k.zombies = append(k.zombies, reap.Exit{PID: commandPID, Status: reap.SignalStatus(sig)})
+	switch ended := slices.ContainsFunc(k.zombies, func(e reap.Exit) bool { return e.PID == pid }); {
+	case !k.ends[sig] || ended:
+	case pid != commandPID:
+		k.leave(pid, sig)
+	default:
+		k.zombies = append(k.zombies, reap.Exit{PID: pid, Status: reap.SignalStatus(sig)})
 		k.stage.notify()
 	}
 	return true, nil
@@ -363,7 +396,7 @@ func (k *fakeKernel) JobChange(pid int) (reap.JobState, syscall.Signal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.ask("job")
-	if pid != commandPID || !k.command && !k.lenient {
+	if !k.child(pid) && !k.lenient {
 		k.stage.t.Errorf("JobChange(%d), which is not the command or has been reaped", pid)
 	}
 	if len(k.changes) == 0 {

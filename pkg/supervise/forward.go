@@ -63,6 +63,14 @@ func (m machine) route(ev event) (machine, []action) {
 		m.queued = append(slices.Clip(m.queued), ev) // the old machine keeps its own
 	case up, delaying, stopping, killing:
 		return m.forward(ev)
+	case seeking:
+		switch {
+		case m.asksToStop(ev.sig) && !m.cfg.ForwardOnly:
+			return m.stopRequest(ev)
+		case forJob(ev):
+			return m.unwanted(ev)
+		}
+		return m.wait(ev), nil
 	case pausing:
 		if ev.sig == syscall.SIGTERM || ev.sig == syscall.SIGINT {
 			return m.settle(ev)
@@ -83,5 +91,8 @@ func (m machine) forward(ev event) (machine, []action) {
 	if m.asksToStop(ev.sig) && !m.cfg.ForwardOnly {
 		return m.stopRequest(ev)
 	}
-	return m, []action{{kind: sendAs(ev), sig: ev.sig, from: ev.from}}
+	if m.followed && forJob(ev) && m.cfg.StopSelf == 0 { // a daemon has nothing to do with the terminal
+		return m.unwanted(ev)
+	}
+	return m, []action{{kind: m.sendAs(ev), sig: ev.sig, from: ev.from}}
 }

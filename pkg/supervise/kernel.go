@@ -23,6 +23,10 @@ type Kernel interface {
 	// Signal and SignalGroup send, see [reap.Signal].
 	Signal(pid int, sig syscall.Signal) (sent bool, err error)
 	SignalGroup(pgid int, sig syscall.Signal) (sent bool, err error)
+	// GroupOf is the process group of a child, 0 if that is the group of this process.
+	GroupOf(pid int) int
+	// ReadPIDFile reads a pid file, see [reap.ReadPIDFile].
+	ReadPIDFile(path string) (reap.PIDFile, error)
 	// JobChange tells whether pid was stopped or continued, see [reap.JobChange].
 	JobChange(pid int) (reap.JobState, syscall.Signal)
 	// Terminal is how the controlling terminal stands now. If the group that had
@@ -153,6 +157,15 @@ func (s *system) Signal(pid int, sig syscall.Signal) (bool, error) { return reap
 func (s *system) SignalGroup(pgid int, sig syscall.Signal) (bool, error) {
 	return reap.SignalGroup(pgid, sig)
 }
+
+func (s *system) GroupOf(pid int) int {
+	if pgid := reap.GroupOf(pid); pgid != s.own {
+		return pgid
+	}
+	return 0
+}
+
+func (s *system) ReadPIDFile(path string) (reap.PIDFile, error) { return reap.ReadPIDFile(path) }
 
 func (s *system) JobChange(pid int) (reap.JobState, syscall.Signal) {
 	return reap.JobChange(pid)

@@ -14,6 +14,7 @@ type loop struct {
 	m       machine
 	command int   // the pid of the command, kept when it has been reaped: its group may live on
 	failure error // why it could not be started
+	before  before
 	exits   []reap.Exit
 	more    bool        // children are left
 	alarm   *time.Timer // nil while the machine has no deadline
@@ -66,6 +67,9 @@ func (l *loop) untold() {
 
 // start starts the command.
 func (l *loop) start() {
+	if l.Type == ForkingType {
+		l.before = l.readBefore()
+	}
 	pid, err := l.Kernel.Start(&l.Config)
 	if err != nil {
 		l.failure = err
@@ -120,6 +124,9 @@ func (l *loop) reap() {
 			continue
 		}
 		l.m.result.Orphans++
+		if l.Type == ForkingType && !l.before.has(exit.PID) {
+			l.step(event{kind: evStray, pid: exit.PID, status: exit.Status, usage: exit.Usage})
+		}
 		l.reaped(exit)
 		l.tell(Event{Kind: OrphanReaped, PID: exit.PID, Name: exit.Name, Status: exit.Status})
 	}
@@ -185,6 +192,8 @@ func (l *loop) do(a action) bool {
 		l.ask()
 	case actSweep:
 		l.sweep()
+	case actSeek:
+		l.seek()
 	case actConclude:
 		l.conclude()
 	}
@@ -197,11 +206,11 @@ func (l *loop) send(a action, group bool) {
 	ev := Event{Kind: SignalSent, PID: l.m.pid, Signal: a.from, To: a.sig}
 	var sent bool
 	var err error
-	if group {
+	if pgid := l.group(); group && pgid != 0 {
 		if a.sig == syscall.SIGTERM {
-			l.askGroup()
+			l.askGroup(pgid)
 		}
-		sent, err = l.Kernel.SignalGroup(l.m.pid, a.sig)
+		sent, err = l.Kernel.SignalGroup(pgid, a.sig)
 	}
 	if !sent && err == nil {
 		sent, err = l.Kernel.Signal(l.m.pid, a.sig)
@@ -216,6 +225,15 @@ func (l *loop) send(a action, group bool) {
 	l.tell(ev)
 }
 
+// group is the process group of the command, 0 if that is reaper's own. A daemon belongs
+// to that of whoever has forked it.
+func (l *loop) group() int {
+	if l.m.followed {
+		return l.Kernel.GroupOf(l.m.pid)
+	}
+	return l.m.pid
+}
+
 // leaveTerminal takes the terminal back from the command's group once the
 // command is gone: the shell script that started reaper could not read from it.
 func (l *loop) leaveTerminal() {
@@ -223,6 +241,7 @@ func (l *loop) leaveTerminal() {
 	if tty.Present && tty.Own != 0 && l.command != 0 && tty.Foreground == l.command {
 		l.check(l.Kernel.SetForeground(tty.Own))
 	}
+	l.command = 0
 }
 
 func (l *loop) check(err error) {

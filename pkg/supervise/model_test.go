@@ -59,6 +59,11 @@ func FuzzStep(f *testing.F) {
 		0, 0, cfgRestart, opBegin, now, opStarted, now, opEnd, 1, opDeadline, now, opStarted, now, opEnd, late,
 		opDeadline, now, opStarted, now, opEnd | 1<<4, now, opDeadline, now, opFailed, now, opSignal, now,
 	})
+	// A daemon that is followed, stopped, and started again.
+	f.Add([]byte{
+		cfgTimeout, 0, cfgForking | cfgRestart, opBegin, now, opStarted, now, opEnd, 0, opLeft, now, opLeft, 7, opEnd, 1,
+		opDeadline, now, opStarted, now, opEnd, 0, opSignal, now, opLeft, now, opDeadline, now, opEnd, 9,
+	})
 	f.Fuzz(func(t *testing.T, tape []byte) {
 		if err := play(tape); err != nil {
 			t.Fatal(err)
@@ -85,7 +90,9 @@ const (
 	cfgTimeout   = 2
 	cfgStopShift = 2
 	cfgOther     = 224
-	cfgRestart   = 4 // RestartAlways
+	cfgRestart   = 4   // RestartAlways
+	cfgForking   = 160 // and all above
+	opLeft       = opEnd | 7<<4
 	tapeHead     = 3
 )
 
@@ -150,11 +157,23 @@ func restartConfigOf(r byte) *Config {
 	if r>>5&1 != 0 {
 		c.OKExit, c.NoRestartExit = ExitSet{}.WithCode(1).WithSignal(syscall.SIGUSR1), ExitSet{}.WithCode(2)
 	}
+	// What is left is looked for by rules alone.
+	if r >= cfgForking {
+		c.Type = ForkingType
+		if r&2 != 0 {
+			c.PIDFile = "x"
+		}
+		if r&4 != 0 {
+			c.StartTimeout, c.Grace = 4*time.Second, 3*time.Second
+		}
+	}
 	return c
 }
 
 // plain reports a configuration that the reference knows all about.
-func plain(c *Config) bool { return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly }
+func plain(c *Config) bool {
+	return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly && c.Type == ExecType
+}
 
 func choose[T any](b byte, list []T) T { return list[int(b)%len(list)] }
 
@@ -201,6 +220,13 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 			ev.kind = evPoll
 		case 5:
 			ev.kind = evEnded
+		case 6:
+			ev.kind, ev.pid = evStray, 200
+		case 7, 8, 9:
+			ev = event{kind: evSought, now: now.Add(time.Duration(b&7) * 50 * time.Millisecond), pid: 103, count: 1}
+			if choice == 9 {
+				ev.pid, ev.count, ev.err, ev.final = 0, int(b>>3&3), &FollowError{Err: syscall.EAGAIN}, b>>6 == 3
+			}
 		}
 	default: // opSignal and what follows
 		ev.kind = evSignal
@@ -247,6 +273,12 @@ func randomTape(rnd *rand.Rand) []byte {
 	tape = append(tape, opStarted|byte(rnd.IntN(3))<<4, 0)
 	for range rnd.IntN(4) { // lives, and what is between them
 		tape = noise(tape, rnd.IntN(10))
+		if tape[2] >= cfgForking && rnd.IntN(4) > 0 { // a daemon
+			tape = append(tape, opEnd, 0)
+			tape = noise(tape, early())
+			tape = append(tape, opLeft, byte(rnd.IntN(8)), opLeft, byte(rnd.IntN(8)))
+			tape = noise(tape, early())
+		}
 		tape = append(tape, opEnd, byte(rnd.IntN(256)))
 		tape = noise(tape, early())
 		tape = append(tape, opDeadline, 0)
@@ -289,6 +321,9 @@ func retell(cfg *Config, history []event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "with delay %v, timeout %v, stop signal %d, rewrite %v, leftovers %d, grace %v, settle %v, limit %v\n",
 		cfg.StopDelay, cfg.StopTimeout, cfg.StopSignal, cfg.Rewrite, cfg.Leftovers, cfg.Grace, cfg.Settle, cfg.TimeLimit)
+	if cfg.Type == ForkingType {
+		fmt.Fprintf(&b, "forking, pid file %q, start timeout %v\n", cfg.PIDFile, cfg.StartTimeout)
+	}
 	if cfg.Restart != RestartNever {
 		fmt.Fprintf(&b, "restart %d after %v by %v up to %v, reset %v, failures %d, ok %v, never after %v\n", cfg.Restart, cfg.RestartDelay,
 			cfg.RestartFactor, cfg.RestartMaxDelay, cfg.RestartReset, cfg.RestartFailures, cfg.OKExit, cfg.NoRestartExit)

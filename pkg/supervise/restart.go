@@ -29,11 +29,13 @@ const (
 type ending uint8
 
 const (
-	endSuccess ending = iota // code 0, a signal that asks for the end, or what Config.OKExit has
-	endCode                  // another exit code
-	endSignal                // another signal
-	endNoStart               // it could not be started
-	endLost                  // nobody knows
+	endSuccess  ending = iota // code 0, a signal that asks for the end, or what Config.OKExit has
+	endCode                   // another exit code
+	endSignal                 // another signal
+	endNoStart                // it could not be started
+	endNoDaemon               // it left none, or nobody knows which
+	endUnready                // it was stopped because it was not ready in time
+	endLost                   // nobody knows
 )
 
 // restarts is the table of the policies.
@@ -46,12 +48,15 @@ func (p RestartPolicy) restarts(end ending) bool {
 	case RestartOnFailure:
 		return end != endSuccess
 	case RestartOnAbnormal:
-		return end == endSignal
+		return end == endSignal || end == endUnready
 	case RestartAlways:
 		return true
 	}
 	return false
 }
+
+// byItself reports an end that came by the command, with a status that is known.
+func (e ending) byItself() bool { return e == endSuccess || e == endCode || e == endSignal }
 
 // endingOf sorts an end by its status. As in systemd, HUP, INT, TERM and PIPE count as
 // success: who sends them asks for the end (systemd.service(5), Restart=).
@@ -81,8 +86,8 @@ func (m machine) judge(ev event, end ending) (machine, []action) {
 		m.failures++
 	}
 	m.again = false
-	switch known := end == endSuccess || end == endCode || end == endSignal; {
-	case m.wantDown, !m.cfg.Restart.restarts(end), known && m.cfg.NoRestartExit.Has(m.result.Status):
+	switch {
+	case m.wantDown, !m.cfg.Restart.restarts(end), end.byItself() && m.cfg.NoRestartExit.Has(m.result.Status):
 		return m, nil
 	case m.cfg.RestartFailures > 0 && m.failures >= m.cfg.RestartFailures:
 		return m, tell(Event{Kind: GaveUp, PID: m.result.PID, Count: m.failures})

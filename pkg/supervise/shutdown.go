@@ -30,13 +30,20 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 			m.state, m.deadline = delaying, ev.now.Add(m.cfg.StopDelay)
 			return m, tell(Event{Kind: StopDelayed, PID: m.pid, Signal: ev.from, After: m.cfg.StopDelay})
 		}
-		return m.sendStop(ev.now)
+		return m.sendStop(ev.now, m.stopAction())
+	case seeking:
+		m.request, m.search.last, m.search.stopAt = ev, true, time.Time{}
+		return m, []action{{kind: actSeek}}
 	case delaying:
 		m.request = ev
-		return m.sendStop(ev.now)
+		return m.sendStop(ev.now, m.stopAction())
 	case stopping:
+		if m.request.sig == 0 { // it is being stopped already, as it did not work
+			m.request = ev
+			return m.cancelRestart(ev)
+		}
 		if ev.sig == syscall.SIGQUIT { // asks for a core dump rather than for haste
-			return m, []action{{kind: sendAs(ev), sig: ev.sig, from: ev.from}}
+			return m, []action{{kind: m.sendAs(ev), sig: ev.sig, from: ev.from}}
 		}
 		m.hurry = true
 		return m.kill(Event{Kind: KillRequested, PID: m.pid, Signal: ev.from})
@@ -64,6 +71,7 @@ func (m machine) wakeAt() time.Time {
 		}
 	}
 	earlier(m.limit)
+	earlier(m.startBy)
 	if m.heldStop != 0 {
 		earlier(m.restless)
 	}
@@ -76,18 +84,28 @@ func (m machine) expired(ev event) (machine, []action) {
 	if !m.limit.IsZero() && !ev.now.Before(m.limit) {
 		return m.overLimit(ev)
 	}
+	if !m.startBy.IsZero() && !ev.now.Before(m.startBy) {
+		return m.overStart(ev)
+	}
 	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
 		return m.releaseStop(ev)
 	}
 	switch m.state {
+	case seeking:
+		m.search.last = true
+		return m, []action{{kind: actSeek}}
 	case delaying:
-		return m.sendStop(ev.now)
+		return m.sendStop(ev.now, m.stopAction())
 	case stopping:
 		if !m.until.IsZero() {
 			m.hurry = true // the others have had the same time
 			return m.kill(Event{Kind: KillTimeout, PID: m.pid, After: m.cfg.limitPatience()})
 		}
-		return m.kill(Event{Kind: KillTimeout, PID: m.pid, After: m.cfg.StopTimeout})
+		after := m.cfg.StopTimeout
+		if m.cause != endSuccess {
+			after = m.cfg.limitPatience()
+		}
+		return m.kill(Event{Kind: KillTimeout, PID: m.pid, After: after})
 	case settling:
 		return m.settled(ev)
 	case draining:
@@ -104,18 +122,23 @@ func (m machine) expired(ev event) (machine, []action) {
 	return m, nil
 }
 
-func (m machine) sendStop(now time.Time) (machine, []action) {
+// stopAction sends what the stop request asks for.
+func (m machine) stopAction() action {
 	sig := m.request.sig
 	if m.cfg.StopSignal != 0 {
 		sig = m.cfg.StopSignal
 	}
+	return action{kind: m.sendAs(m.request), sig: sig, from: m.request.from}
+}
+
+func (m machine) sendStop(now time.Time, stop action) (machine, []action) {
 	m.state, m.deadline = stopping, time.Time{}
 	if m.cfg.StopTimeout > 0 {
 		m.deadline = now.Add(m.cfg.StopTimeout)
 	}
-	acts := []action{{kind: sendAs(m.request), sig: sig, from: m.request.from}}
+	acts := []action{stop}
 	if m.jobStopped { // it could not act on the signal before it is continued
-		acts = append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: m.request.from})
+		acts = append(acts, action{kind: actSendGroup, sig: syscall.SIGCONT, from: stop.from})
 	}
 	return m, acts
 }

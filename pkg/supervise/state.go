@@ -16,6 +16,7 @@ const (
 	starting              // about to be started
 	pausing               // there is no command to run
 	up                    // it runs
+	seeking               // it has left a daemon; which process is that?
 	delaying              // a stop request waits for the stop delay to pass
 	stopping              // the stop signal has been sent
 	killing               // SIGKILL has been sent
@@ -43,7 +44,9 @@ const (
 	evExited  // it was reaped
 	evLost    // no child is left and the command's end was never seen
 	evEmpty   // no child is left, and so no descendant
-	evPoll    // it is time to look for newcomers among the leftovers
+	evPoll    // it is time to look for newcomers among the leftovers, or for the daemon
+	evStray   // another process was reaped while the daemon is not known
+	evSought  // what actSeek has found: pid, or 0 and err, and how many there are
 )
 
 // event is one input of step. The terminal is set for evStopped and evResumed,
@@ -56,7 +59,9 @@ type event struct {
 	pid      int
 	status   reap.Status
 	usage    reap.Usage
-	err      error // why the start failed
+	err      error // why the start failed, or the search
+	count    int   // of the processes that the search has seen
+	final    bool  // it is of no use to look again
 	terminal Terminal
 	chance   float64 // from 0 to 1
 }
@@ -76,6 +81,7 @@ const (
 	actFind                           // look who is left
 	actAsk                            // TERM and CONT to every descendant but the command, once each
 	actSweep                          // kill every descendant
+	actSeek                           // look for the daemon; evSought follows
 	actConclude                       // end the records of who was left
 	actTell                           // an Event for the log
 )
@@ -106,12 +112,26 @@ type machine struct {
 	wantDown bool
 	// again: the command is started again when nobody is left of this instance.
 	again bool
-	// born is when this instance was started; zero if it was not, or has ended.
+	// born is when this instance was ready; zero if it was not, or has ended.
 	born time.Time
 	// failures is how many instances have failed, one after another; delay how long the
 	// last restart has waited. Both are 0 again after a life that was long enough.
 	failures int
 	delay    time.Duration
+	// waits are the things that have to happen before it is ready, and startBy when that
+	// has to be; zero is never.
+	waits   waits
+	startBy time.Time
+	// cause is why reaper stops this instance though nobody has asked for it; endSuccess
+	// if it does not.
+	cause ending
+	// background: it has exited with 0 at once.
+	background bool
+	// followed: pid is a daemon that the command has left. search is what is known as
+	// long as it is looked for, and stray who has ended before.
+	followed bool
+	search   search
+	stray    stray
 	// hurry: who is left when the command is gone is to be killed at once.
 	hurry bool
 	// request is the stop request that waits while delaying, and that asked for
@@ -168,6 +188,10 @@ func (m machine) step(ev event) (machine, []action) {
 		return m.empty(ev)
 	case evPoll:
 		return m.poll()
+	case evStray:
+		return m.strayed(ev)
+	case evSought:
+		return m.sought(ev)
 	}
 	return m, nil
 }
@@ -180,7 +204,7 @@ func (m machine) begin() (machine, []action) {
 			return m, []action{{kind: actStart}}
 		}
 		m.state = pausing
-	case starting, pausing, up, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
+	case starting, pausing, up, seeking, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
 		// begun already
 	}
 	return m, nil
@@ -195,21 +219,29 @@ func (m machine) started(ev event) (machine, []action) {
 		case m.cfg.TimeLimit > 0:
 			m.limit = ev.now.Add(m.cfg.TimeLimit)
 		}
-		m.state, m.pid, m.born = up, ev.pid, ev.now
+		m.state, m.pid = up, ev.pid
+		m = m.launched(ev.now)
 		m.result.PID, m.result.Status, m.result.Usage = ev.pid, 0, reap.Usage{}
-		m.result.Lost, m.result.Err = false, nil
-		acts := tell(Event{Kind: CommandStarted, PID: m.pid})
-		for _, sig := range m.queued {
-			var more []action
-			m, more = m.forward(sig)
-			acts = append(acts, more...)
-		}
-		m.queued = nil
-		return m, acts
-	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
+		m.result.Lost, m.result.Err, m.result.Unready = false, nil, false
+		m, acts := m.replay()
+		return m, append(tell(Event{Kind: CommandStarted, PID: m.pid}), acts...)
+	case down, pausing, up, seeking, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
 		// nothing was being started
 	}
 	return m, nil
+}
+
+// replay sends the signals that have waited for the command.
+func (m machine) replay() (machine, []action) {
+	waited := m.queued
+	m.queued = nil
+	var acts []action
+	for _, sig := range waited {
+		var more []action
+		m, more = m.forward(sig)
+		acts = append(acts, more...)
+	}
+	return m, acts
 }
 
 // failed is an error of Run if there has been no command. Later, it is the end of
@@ -227,7 +259,7 @@ func (m machine) failed(ev event) (machine, []action) {
 		m, more := m.judge(ev, endNoStart)
 		m, last := m.finish(ev)
 		return m, append(append(acts, more...), last...)
-	case down, pausing, up, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
+	case down, pausing, up, seeking, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
 		// nothing was being started
 	}
 	return m, nil
@@ -238,7 +270,7 @@ func (m machine) continued() (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.jobStopped, m.heldStop = false, 0
 		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
-	case down, starting, pausing, settling, draining, sweeping, backoff, done:
+	case down, starting, pausing, seeking, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
@@ -252,7 +284,7 @@ func (m machine) ended() (machine, []action) {
 		if m.cfg.EndSignal != 0 {
 			return m, []action{{kind: actSendGroup, sig: m.cfg.EndSignal, from: m.cfg.EndSignal}}
 		}
-	case down, starting, pausing, settling, draining, sweeping, backoff, done:
+	case down, starting, pausing, seeking, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
@@ -263,9 +295,14 @@ func (m machine) exited(ev event) (machine, []action) {
 	case up, delaying, stopping, killing:
 		m.result.Status, m.result.Usage = ev.status, ev.usage
 		acts := tell(Event{Kind: CommandExited, PID: m.pid, Status: ev.status})
+		if m.leaves(ev) {
+			m, more := m.seek(ev)
+			return m, append(acts, more...)
+		}
+		m.background = m.cfg.Type == ExecType && ev.status == 0 && !m.wantDown && ev.now.Sub(m.born) < quick
 		m, more := m.end(ev, m.cfg.endingOf(ev.status))
 		return m, append(acts, more...)
-	case down, starting, pausing, settling, draining, sweeping, backoff, done:
+	case down, starting, pausing, seeking, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
@@ -278,19 +315,29 @@ func (m machine) lost(ev event) (machine, []action) {
 		acts := tell(Event{Kind: CommandLost, PID: m.pid})
 		m, more := m.end(ev, endLost)
 		return m, append(acts, more...)
-	case down, starting, pausing, settling, draining, sweeping, backoff, done:
+	case down, starting, pausing, seeking, settling, draining, sweeping, backoff, done:
 		// no command
 	}
 	return m, nil
 }
 
-// end forgets the command: from here its pid may belong to somebody else.
+// end is that of an instance of the command.
 func (m machine) end(ev event, how ending) (machine, []action) {
-	m.pid, m.deadline = 0, time.Time{}
-	m.jobStopped, m.suspended, m.echo, m.heldStop, m.nudged = false, false, false, 0, false
+	if m.cause != endSuccess {
+		how = m.cause
+	}
+	m = m.forget()
+	m.waits, m.startBy, m.queued = 0, time.Time{}, nil
 	m, acts := m.judge(ev, how)
 	m, more := m.settle(ev)
 	return m, append(acts, more...)
+}
+
+// forget forgets the process: from here its pid may belong to somebody else.
+func (m machine) forget() machine {
+	m.pid, m.deadline = 0, time.Time{}
+	m.jobStopped, m.suspended, m.echo, m.heldStop, m.nudged = false, false, false, 0, false
+	return m
 }
 
 func tell(ev Event) []action { return []action{{kind: actTell, tell: ev}} }

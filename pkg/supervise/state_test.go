@@ -16,6 +16,15 @@ const (
 	shellGroup = 5
 )
 
+// stepCase is a machine, an event, and what comes of it.
+type stepCase struct {
+	from machine
+	ev   event
+	to   state
+	left time.Duration // until the deadline, 0 if there is none
+	acts string
+}
+
 // TestStep is the specification of the machine: what each event does in each
 // state. The machine in state s is what at(s) makes of patient; an action is
 // written as describe writes it.
@@ -132,13 +141,7 @@ func TestStep(t *testing.T) {
 	away := Terminal{Present: true, Foreground: shellGroup, Own: ownGroup} // the shell has it
 	orphaned := Terminal{Present: true, Foreground: commandPID, Own: ownGroup, Orphaned: true}
 
-	tests := []struct {
-		from machine
-		ev   event
-		to   state
-		left time.Duration // until the deadline, 0 if there is none
-		acts string
-	}{
+	tests := []stepCase{
 		{at(down), begin, starting, 0, "start"},
 		{at(starting), begin, starting, 0, ""},
 		{at(up), begin, up, 0, ""},
@@ -547,7 +550,7 @@ func TestStep(t *testing.T) {
 	}
 
 	seen := make(map[string]bool)
-	for _, tt := range tests {
+	for _, tt := range append(tests, forkingCases()...) {
 		name := stateName(tt.from.state) + " " + eventName(tt.ev.kind)
 		seen[name] = true
 		if tt.ev.now.IsZero() {
@@ -641,6 +644,10 @@ func machineIn(s state, cfg *Config) machine {
 	case down, starting, pausing, done:
 		return m
 	case up, killing:
+	case seeking:
+		m.deadline, m.result.PID = epoch().Add(guessPatience), commandPID
+		m.waits = waitFollow
+		return m
 	case backoff:
 		m.deadline, m.result.PID = epoch().Add(cfg.RestartDelay), commandPID
 		return m

@@ -16,6 +16,7 @@ const killedStatus = reap.Status(syscall.SIGKILL)
 const (
 	watchShare, watchSoonest, watchLatest = 50, 5 * time.Millisecond, 500 * time.Millisecond // while the command runs
 	drainShare, drainSoonest, drainLatest = 10, 10 * time.Millisecond, time.Second
+	seekLatest                            = 250 * time.Millisecond
 	sweepShare, sweepSoonest, sweepLatest = 1, 2 * time.Millisecond, 250 * time.Millisecond
 )
 
@@ -30,6 +31,8 @@ func (l *loop) poller() <-chan time.Time {
 	switch {
 	case l.m.state == sweeping:
 		wait = min(max(sweepShare*l.cost, sweepSoonest), sweepLatest)
+	case l.m.state == seeking: // the longer it takes, the less a moment counts
+		wait = min(max(drainShare*l.cost, drainSoonest, time.Since(l.ended)/drainShare), seekLatest)
 	case l.m.polls():
 		wait = min(max(drainShare*l.cost, drainSoonest), drainLatest)
 	case l.watches():
@@ -151,12 +154,12 @@ func (l *loop) ask() {
 
 // askGroup comes before a SIGTERM to the command's group: who is in it by now will
 // have had the one that it gets.
-func (l *loop) askGroup() {
+func (l *loop) askGroup(pgid int) {
 	if l.Leftovers != StopLeftovers && l.Leftovers != WaitForLeftovers {
 		return
 	}
 	for _, p := range l.find() {
-		if r := l.table.of(p); r != nil && p.PGID == l.m.pid && r.asked.IsZero() {
+		if r := l.table.of(p); r != nil && p.PGID == pgid && r.asked.IsZero() {
 			r.asked, r.grouped = time.Now(), true
 		}
 	}
@@ -210,7 +213,7 @@ func (l *loop) writeOff(r *record, when time.Time) {
 		l.table.drop(r)
 		return
 	}
-	l.tell(Event{Kind: LeftoverEnded, PID: r.PID, Name: r.Name, Leftover: &r.Leftover})
+	l.tell(Event{Kind: LeftoverEnded, PID: r.PID, Name: r.Name, Leftover: &r.Leftover, Background: l.m.background})
 }
 
 // mostRemembered is how many leftovers of earlier instances of the command are kept
@@ -237,7 +240,7 @@ func (l *loop) conclude() {
 			l.writeOff(r, when)
 		default:
 			r.told = true
-			l.tell(Event{Kind: LeftoverEnded, PID: r.PID, Name: r.Name, Leftover: &r.Leftover})
+			l.tell(Event{Kind: LeftoverEnded, PID: r.PID, Name: r.Name, Leftover: &r.Leftover, Background: l.m.background})
 		}
 		res.Leftovers = append(res.Leftovers, r.Leftover)
 	}

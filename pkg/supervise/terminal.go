@@ -55,11 +55,11 @@ func (m machine) releaseStop(ev event) (machine, []action) {
 // terminal is dead.
 func (m machine) jobStop(ev event) (machine, []action) {
 	switch m.state {
-	case down, starting, pausing, settling, draining, sweeping, backoff, done:
+	case down, starting, pausing, seeking, settling, draining, sweeping, backoff, done:
 		return m, nil // no command
 	case up, delaying, stopping, killing:
 	}
-	if m.cfg.StopSelf != 0 {
+	if m.cfg.StopSelf != 0 || m.followed {
 		m.jobStopped = true
 		return m, tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})
 	}
@@ -143,11 +143,23 @@ func (m machine) lend() (machine, []action) {
 // sendAs is how a signal goes to the command. What the terminal has sent to
 // reaper's own group, as that has it, goes to the command's whole group: there
 // it would have gone without reaper.
-func sendAs(ev event) actionKind {
-	if tty := ev.terminal; byTerminal(ev.from) && tty.Present && tty.Foreground == tty.Own {
+func (m machine) sendAs(ev event) actionKind {
+	if typed(ev) && !m.followed {
 		return actSendGroup
 	}
 	return actSend
+}
+
+// typed tells what the terminal has most likely sent, to reaper's own group.
+func typed(ev event) bool {
+	tty := ev.terminal
+	return byTerminal(ev.from) && tty.Present && tty.Foreground == tty.Own
+}
+
+// forJob tells what a terminal sends to a job of a shell, and means nothing to a daemon.
+// Some would do what nobody wants: WINCH stops the workers of a web server.
+func forJob(ev event) bool {
+	return typed(ev) && (ev.from == syscall.SIGTSTP || ev.from == syscall.SIGWINCH)
 }
 
 // forTerminal tells the signals that the kernel sends to a group that uses the

@@ -66,13 +66,21 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	case pausing:
 		to = []state{settling, done}
 	case up:
-		to = []state{delaying, stopping, done, settling, backoff}
+		to = []state{delaying, stopping, done, settling, backoff, seeking}
+	case seeking:
+		to = []state{up, delaying, stopping, done, settling, backoff}
 	case delaying:
-		to = []state{stopping, done, settling}
+		to = []state{stopping, done, settling, seeking}
 	case stopping:
-		to = []state{killing, done, settling}
+		to = []state{killing, done, settling, seeking}
+		if m.cause != endSuccess { // it did not work, and nobody has asked for its end
+			to = append(to, backoff)
+		}
 	case killing:
 		to = []state{done, settling}
+		if m.cause != endSuccess {
+			to = append(to, backoff)
+		}
 	case settling:
 		to = []state{draining, sweeping, done, backoff}
 	case draining:
@@ -85,6 +93,9 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	}
 	if next.state == settling && !w.cfg.FindLeftovers && w.cfg.Leftovers == KeepLeftovers {
 		return fmt.Errorf("settling, and leftovers are of no interest")
+	}
+	if (next.state == seeking || next.followed) && w.cfg.Type != ForkingType {
+		return fmt.Errorf("a daemon is looked for, and there is to be none")
 	}
 	alive := next.state == up || next.state == delaying || next.state == stopping || next.state == killing
 	if (next.pid != 0) != alive {
@@ -103,11 +114,11 @@ func (w *witness) restarts(m machine, ev event, next machine, acts []action) err
 	if to, ok := w.cfg.Rewrite[sig]; ok && ev.kind == evSignal {
 		sig = to
 	}
-	forwarded := w.cfg.ForwardOnly && (m.pid != 0 || m.state == down || m.state == starting)
+	forwarded := w.cfg.ForwardOnly && (m.pid != 0 || m.state == down || m.state == starting || m.state == seeking)
 	switch {
 	case ev.kind == evCancelled, ev.kind == evSignal && isStop(sig):
 		w.unwanted = w.unwanted || !forwarded
-	case ev.kind == evDeadline && !m.limit.IsZero() && !ev.now.Before(m.limit) && m.state != killing:
+	case ev.kind == evDeadline && !m.limit.IsZero() && !ev.now.Before(m.limit) && m.state != killing && m.state != starting:
 		w.unwanted = true
 	}
 	for _, a := range acts {
@@ -119,9 +130,12 @@ func (w *witness) restarts(m machine, ev event, next machine, acts []action) err
 			return fmt.Errorf("started when nobody wants it")
 		case m.state != down && w.cfg.Restart == RestartNever:
 			return fmt.Errorf("started again")
-		case w.started != w.ended:
+		case w.started != w.ended || m.pid != 0:
 			return fmt.Errorf("started before the end of the one before")
 		}
+	}
+	if w.unwanted && m.state == seeking && next.state == up {
+		return fmt.Errorf("a daemon is followed that nobody wants")
 	}
 	if next.failures > 0 && w.cfg.RestartFailures > 0 && next.failures >= w.cfg.RestartFailures && next.state == backoff {
 		return fmt.Errorf("%d failures, and no end", next.failures)
@@ -138,10 +152,10 @@ func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error
 			return fmt.Errorf("delaying without a deadline")
 		}
 	case stopping:
-		if armed != (w.cfg.StopTimeout > 0 || !next.until.IsZero()) {
+		if armed != (w.cfg.StopTimeout > 0 || !next.until.IsZero() || next.cause != endSuccess) {
 			return fmt.Errorf("stopping, deadline armed: %v, timeout %v", armed, w.cfg.StopTimeout)
 		}
-	case settling, sweeping, backoff:
+	case settling, sweeping, backoff, seeking:
 		if !armed {
 			return fmt.Errorf("no deadline in state %s", stateName(next.state))
 		}
@@ -154,7 +168,10 @@ func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error
 			return fmt.Errorf("a deadline in state %s", stateName(next.state))
 		}
 	}
-	if armed && !next.deadline.Equal(m.deadline) && next.deadline.Before(ev.now) && !next.deadline.Equal(m.until) {
+	if !next.startBy.IsZero() && !next.startBy.Equal(m.startBy) && next.startBy.Before(ev.now) {
+		return fmt.Errorf("start timeout in the past")
+	}
+	if armed && !next.deadline.Equal(m.deadline) && next.deadline.Before(ev.now) && !next.deadline.Equal(m.until) && !next.deadline.Equal(m.search.stopAt) {
 		return fmt.Errorf("deadline armed in the past: %v at %v", next.deadline, ev.now)
 	}
 	return nil
@@ -190,7 +207,7 @@ func (w *witness) stopRequests(m machine, ev event, next machine, acts []action)
 	switch {
 	case m.state == up && !sends(stop) && !delayed,
 		m.state == delaying && !sends(stop),
-		m.state == stopping && sig != syscall.SIGQUIT && !sends(syscall.SIGKILL):
+		m.state == stopping && sig != syscall.SIGQUIT && m.request.sig != 0 && !sends(syscall.SIGKILL):
 		return fmt.Errorf("stop request %s in state %s: %q", signalName(sig), stateName(m.state), describe(acts, 0))
 	}
 	return nil
@@ -218,7 +235,7 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 			if !told || !tty.Present || tty.Foreground != m.pid {
 				wrong = "the command does not have it"
 			}
-		case actFind, actAsk, actSweep, actConclude:
+		case actFind, actAsk, actSweep, actConclude, actSeek:
 			continue // see leftovers, and restarts
 		case actStart:
 			if next.state != starting || m.state == starting || i != len(acts)-1 {
@@ -241,7 +258,7 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 				wrong = "there is more to do after it, which would come too late"
 			}
 		}
-		if next.pid == 0 && (a.kind != actSuspend || next.state != settling && next.state != draining && next.state != sweeping && next.state != backoff && next.state != pausing) {
+		if next.pid == 0 && (a.kind != actSuspend || next.state != settling && next.state != draining && next.state != sweeping && next.state != backoff && next.state != seeking && next.state != pausing) {
 			wrong = "there is no command"
 		}
 		if wrong != "" {
@@ -268,14 +285,14 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 		}
 		of := pid
 		switch a.tell.Kind { //nolint:exhaustive // those that are told when it is gone
-		case Restarting, StartFailed, GaveUp, RestartCancelled:
+		case Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady:
 			of = next.result.PID
 		}
 		if a.tell.PID != of {
 			return fmt.Errorf("%s does not name %d", describe([]action{a}, pid), pid)
 		}
 		switch a.tell.Kind {
-		case CommandStarted:
+		case CommandStarted, DaemonFollowed:
 			w.started++
 		case CommandExited, CommandLost:
 			w.ended++
@@ -284,7 +301,7 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 		case CommandStopped, CommandContinued, SignalSent, SignalDropped, SignalMissed,
 			StopDelayed, KillTimeout, KillRequested, Suspended, OrphanReaped, CallFailed,
 			LimitReached, LeftoversAsked, LeftoversAwaited, LeftoversTimeout, LeftoverEnded, LeftoversSurvived,
-			Restarting, StartFailed, GaveUp, RestartCancelled:
+			Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady:
 		}
 	}
 	if next.state != m.state && next.state == up && ev.pid != next.pid {
@@ -340,7 +357,13 @@ func (w *witness) leftovers(m machine, ev event, next machine, acts []action) er
 }
 
 // outcome: what is known of the command stays as it is.
-func (w *witness) outcome(m machine, ev event, next machine, _ []action) error {
+func (w *witness) outcome(m machine, ev event, next machine, acts []action) error {
+	for _, a := range acts {
+		if a.kind == actTell && a.tell.Kind == DaemonEnded {
+			status := a.tell.Status
+			w.status = &status
+		}
+	}
 	if ev.kind == evExited && m.pid != 0 {
 		status := ev.status
 		w.status = &status
@@ -351,7 +374,7 @@ func (w *witness) outcome(m machine, ev event, next machine, _ []action) error {
 	if w.status != nil && next.result.Status != *w.status {
 		return fmt.Errorf("the status %v became %v", *w.status, next.result.Status)
 	}
-	if next.result.TimedOut != m.result.TimedOut && (m.pid == 0 && !m.again && m.state != backoff || ev.kind != evDeadline) {
+	if next.result.TimedOut != m.result.TimedOut && (m.pid == 0 && !m.again && m.state != backoff && m.state != seeking || ev.kind != evDeadline) {
 		return fmt.Errorf("timed out by %s, with pid %d", eventName(ev.kind), m.pid)
 	}
 	return nil
@@ -360,10 +383,10 @@ func (w *witness) outcome(m machine, ev event, next machine, _ []action) error {
 // ends: once the command is gone the deadlines alone lead to the end, or to the next
 // start, unless others are to be waited for.
 func (w *witness) ends(m machine, now time.Time) error {
-	if m.state != settling && m.state != draining && m.state != sweeping && m.state != backoff {
+	if m.state != settling && m.state != draining && m.state != sweeping && m.state != backoff && m.state != seeking {
 		return nil
 	}
-	for range 4 {
+	for range 5 {
 		if m.state == done || m.state == starting {
 			return nil
 		}
@@ -376,6 +399,9 @@ func (w *witness) ends(m machine, now time.Time) error {
 		}
 		now = next
 		m, _ = m.step(event{kind: evDeadline, now: now})
+		if m.state == seeking {
+			m, _ = m.step(event{kind: evSought, now: now, count: 1})
+		}
 	}
 	if m.state != done && m.state != starting && (m.state != draining || w.cfg.Leftovers != WaitForLeftovers || !m.deadline.IsZero()) {
 		return fmt.Errorf("it would never end, from state %s", stateName(m.state))

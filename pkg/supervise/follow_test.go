@@ -1,0 +1,172 @@
+package supervise
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
+
+const daemonPID = 50
+
+// forkingCases are the part of the specification that is about a daemon.
+func forkingCases() []stepCase {
+	const ms = time.Millisecond
+	forking := &Config{Type: ForkingType, StopTimeout: 10 * sec, StopDelay: 3 * sec}
+	byFile := &Config{Type: ForkingType, PIDFile: "x", StopTimeout: 10 * sec}
+	timed := &Config{Type: ForkingType, PIDFile: "x", StartTimeout: 5 * sec, StopTimeout: 10 * sec, Grace: 4 * sec, Leftovers: StopLeftovers}
+	again := &Config{Type: ForkingType, Restart: RestartAlways, RestartDelay: sec}
+	failing := &Config{Type: ForkingType, Restart: RestartOnFailure, RestartDelay: sec}
+
+	launcher := func(s state, c *Config) machine {
+		m := machineIn(s, c)
+		m.waits = waitFollow
+		if c.StartTimeout > 0 {
+			m.startBy = epoch().Add(c.StartTimeout)
+		}
+		return m
+	}
+	looking := func(c *Config, s search) machine {
+		m := launcher(seeking, c)
+		m.search = s
+		return m
+	}
+	daemon := func(s state, c *Config) machine {
+		m := machineIn(s, c)
+		m.pid, m.result.PID, m.followed = daemonPID, daemonPID, true
+		m.born = epoch()
+		return m
+	}
+	wantsDown := func(m machine) machine {
+		m.request, m.wantDown = event{sig: syscall.SIGTERM, from: syscall.SIGTERM}, true
+		return m
+	}
+	after := func(d time.Duration, ev event) event {
+		ev.now = epoch().Add(d)
+		return ev
+	}
+	found := event{kind: evSought, pid: daemonPID, count: 1}
+	several := event{kind: evSought, count: 3, err: &FollowError{Candidates: []reap.Proc{{PID: 50}, {PID: 51}}}}
+	notYet := event{kind: evSought, count: 1, err: &FollowError{Err: errors.New("late")}}
+	hostile := event{kind: evSought, count: 1, final: true, err: &FollowError{Err: errors.New("hostile")}}
+	nobody := event{kind: evSought}
+	stray := event{kind: evStray, pid: 51, status: reap.ExitStatus(7)}
+	typing := func(sig syscall.Signal) event {
+		ev := came(sig)
+		ev.terminal = Terminal{Present: true, Foreground: ownGroup, Own: ownGroup}
+		return ev
+	}
+	s := looking(forking, search{})
+	withStray := looking(forking, search{})
+	withStray.stray = stray.asStray()
+	waiting := s.wait(came(syscall.SIGHUP)).wait(came(syscall.SIGUSR1)).wait(came(syscall.SIGHUP))
+	wait := func(m machine, delay time.Duration) machine {
+		m.search.stopAt = epoch().Add(delay)
+		return m
+	}
+
+	cases := []stepCase{
+		// The launcher's exit with 0 begins the search; any other end is the end.
+		{launcher(up, forking), exit(0), seeking, guessPatience, "CommandExited exit 0; seek"},
+		{launcher(up, byFile), exit(0), seeking, filePatience, "CommandExited exit 0; seek"},
+		{launcher(up, timed), exit(0), seeking, 5 * sec, "CommandExited exit 0; seek"},
+		{launcher(up, forking), exit(3), done, 0, "CommandExited exit 3"},
+		{launcher(up, forking), killedBy(syscall.SIGTERM), done, 0, "CommandExited signal 15"},
+		{launcher(stopping, forking), exit(0), seeking, guessPatience, "CommandExited exit 0; seek"},
+		{launcher(delaying, forking), exit(0), seeking, guessPatience, "CommandExited exit 0; seek"},
+		{launcher(killing, forking), exit(0), done, 0, "CommandExited exit 0"},
+		{launcher(up, again), exit(3), backoff, sec, "CommandExited exit 3; conclude; Restarting 1s 1 failed"},
+
+		// One process is the daemon when it has been the only one for a moment.
+		{s, found, seeking, guessPatience, ""},
+		{looking(forking, search{guess: daemonPID, since: epoch()}), after(stillness-1, found), seeking, guessPatience - stillness + 1, ""},
+		{looking(forking, search{guess: daemonPID, since: epoch()}), after(stillness, found), up, 0, "DaemonFollowed"},
+		{looking(forking, search{guess: 49, since: epoch()}), after(stillness, found), seeking, guessPatience - stillness, ""},
+		{s, several, seeking, guessPatience, ""},
+		{s, reached(guessPatience), seeking, 0, "seek"},
+		{s, event{kind: evPoll}, seeking, guessPatience, "seek"},
+		{looking(forking, search{last: true}), several, done, 0,
+			"DaemonNotFound pid 42: follow daemon: one of 2 processes, and no pid file tells which: 50, 51"},
+		// Nobody is left: once may be a mistake.
+		{s, nobody, seeking, guessPatience, ""},
+		{looking(forking, search{nobody: 1}), nobody, done, 0, "DaemonNotFound pid 42: follow daemon: the command left no process"},
+		{looking(forking, search{nobody: 1}), several, seeking, guessPatience, ""},
+		{s, event{kind: evEmpty}, done, 0, "DaemonNotFound pid 42: follow daemon: the command left no process"},
+		{looking(failing, search{}), event{kind: evEmpty}, backoff, sec,
+			"DaemonNotFound pid 42: follow daemon: the command left no process; conclude; Restarting pid 42 1s 1 failed: follow daemon: the command left no process"},
+		// Who has ended meanwhile was the daemon if nobody else is left.
+		{withStray, event{kind: evEmpty}, done, 0, "DaemonEnded pid 51 exit 7"},
+		{withStray, found, seeking, guessPatience, ""},
+
+		// A pid file needs no moment, and is waited for.
+		{looking(byFile, search{}), found, up, 0, "DaemonFollowed"},
+		{looking(byFile, search{}), notYet, seeking, guessPatience, "DaemonAwaited pid 42: follow daemon: late"},
+		{looking(byFile, search{told: true}), notYet, seeking, guessPatience, ""},
+		{looking(byFile, search{told: true, last: true}), notYet, done, 0, "DaemonNotFound pid 42: follow daemon: late"},
+		{looking(byFile, search{}), hostile, done, 0, "DaemonNotFound pid 42: follow daemon: hostile"},
+
+		// Who is asked to stop while the daemon is not known looks once more, and stops what
+		// there is.
+		{s, came(syscall.SIGTERM), seeking, guessPatience, "seek"},
+		{s, event{kind: evCancelled}, seeking, guessPatience, "seek"},
+		{wantsDown(s), found, stopping, 10 * sec, "DaemonFollowed; send TERM"},
+		{wait(wantsDown(s), 2*sec), found, delaying, 2 * sec, "DaemonFollowed"},
+		{wantsDown(looking(forking, search{last: true})), several, done, 0, ""},
+		// Other signals wait for it, each once, but for those that a terminal sends.
+		{s, came(syscall.SIGHUP), seeking, guessPatience, ""},
+		{waiting, after(0, found), seeking, guessPatience, ""},
+		{s, typing(syscall.SIGTSTP), seeking, guessPatience, "suspend TSTP"},
+		{s, typing(syscall.SIGWINCH), seeking, guessPatience, "SignalDropped WINCH"},
+
+		// From there on it is the command.
+		{daemon(up, forking), came(syscall.SIGHUP), up, 0, "send HUP"},
+		{daemon(up, forking), came(syscall.SIGTERM), delaying, 3 * sec, "StopDelayed TERM 3s"},
+		{daemon(up, byFile), came(syscall.SIGTERM), stopping, 10 * sec, "send TERM"},
+		{daemon(stopping, byFile), reached(10 * sec), killing, 0, "KillTimeout 10s; send KILL"},
+		{daemon(up, forking), exit(3), done, 0, "CommandExited exit 3"},
+		{daemon(up, forking), after(quick, exit(0)), done, 0, "CommandExited exit 0"},
+		{daemon(up, again), killedBy(syscall.SIGKILL), backoff, sec, "CommandExited signal 9; conclude; Restarting 1s 1 failed"},
+		// The terminal is nothing to it, and its stop none of reaper.
+		{daemon(up, byFile), typing(syscall.SIGINT), stopping, 10 * sec, "send INT"},
+		{daemon(up, byFile), typing(syscall.SIGTSTP), up, 0, "suspend TSTP"},
+		{daemon(up, byFile), typing(syscall.SIGWINCH), up, 0, "SignalDropped WINCH"},
+		{daemon(up, byFile), came(syscall.SIGTSTP), up, 0, "send TSTP"},
+		{daemon(up, byFile), event{kind: evStopped, sig: syscall.SIGTSTP, terminal: typing(syscall.SIGTSTP).terminal}, up, 0, "CommandStopped TSTP"},
+		// One that has exited with 0 at once, or has written another pid file, may have left
+		// another; if not, it was the end.
+		{daemon(up, forking), after(quick-1, exit(0)), seeking, guessPatience, "CommandExited exit 0; seek"},
+		{daemon(up, byFile), after(time.Hour, exit(0)), seeking, guessPatience, "CommandExited exit 0; seek"},
+		{wantsDown(daemon(stopping, byFile)), exit(0), done, 0, "CommandExited exit 0"},
+
+		// The start timeout stops what is not ready, whoever that is, and kills it later.
+		{launcher(up, timed), reached(5*sec - 1), up, 0, ""},
+		{launcher(up, timed), reached(5 * sec), stopping, 10 * sec, "NotReady 5s; send TERM"},
+		{launcher(seeking, timed), reached(5 * sec), settling, 0, "NotReady pid 42 5s"},
+		{launcher(stopping, timed), reached(5 * sec), stopping, 5 * sec, ""},
+	}
+	for st := down; stateName(st) != ""; st++ {
+		m := machineIn(st, &Config{Leftovers: WaitForLeftovers})
+		left := max(0, m.deadline.Sub(epoch()))
+		if m.deadline.IsZero() {
+			left = 0
+		}
+		cases = append(cases, stepCase{m, stray, st, left, ""})
+		if st != seeking {
+			cases = append(cases, stepCase{m, found, st, left, ""})
+		}
+	}
+	for _, ev := range []event{
+		{kind: evBegin}, {kind: evStarted, pid: 9}, {kind: evFailed}, {kind: evStopped}, {kind: evContinued}, {kind: evResumed},
+		{kind: evEnded}, exit(3), {kind: evLost}, after(guessPatience-ms, event{kind: evDeadline}),
+	} {
+		left := guessPatience
+		if ev.kind == evDeadline {
+			left = ms
+		}
+		cases = append(cases, stepCase{s, ev, seeking, left, ""})
+	}
+	return cases
+}
+
+func (ev event) asStray() stray { return stray{ev.pid, ev.status, ev.usage} }
