@@ -25,7 +25,7 @@ const exitTable = `  the command's own  it exited by itself
   127                it was not found
   126                it was found and could not be executed
   125                reaper failed or was called wrongly, before the command ran
-  124                --time-limit ended it
+  124                --time-limit or --start-timeout ended it
   86                 it left processes behind, and --leaks=fail was given
 `
 
@@ -40,7 +40,7 @@ func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 		err = res.Err
 	}
 	switch {
-	case res.TimedOut && !res.Lost:
+	case (res.TimedOut || res.Unready) && !res.Lost:
 		code = exitTimeout
 	case errors.As(err, &failed) && (failed.Op == "exec" || failed.Op == "find"):
 		code = o.startCode(failed)

@@ -96,6 +96,7 @@ func newFlags(o *options) *pflag.FlagSet {
 	f.StringVar(&o.report, "report", "", "")
 
 	addRestartFlags(f, c)
+	addDaemonFlags(f, c)
 
 	f.Var(exitsValue{&c.OKExit}, "ok-exit", "")
 	f.BoolVar(&o.raise, "raise", false, "")
@@ -217,7 +218,7 @@ func (o *options) conflicts() error {
 			"a name counts more than ALL, so give ALL to one of them",
 		}
 	}
-	return nil
+	return o.daemonConflicts()
 }
 
 // origin is the option as it was given: itself, or its variable.

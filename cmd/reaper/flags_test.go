@@ -226,6 +226,24 @@ var optionCases = []optionCase{
 		exits([]int{3}, syscall.SIGABRT),
 	},
 	{
+		"type",
+		[]string{"--type forking"},
+		"forking", "exec",
+		func(o *options) any { return o.config.Type }, supervise.ForkingType,
+	},
+	{
+		"pidfile",
+		[]string{"--type=forking --pidfile /run/d.pid"},
+		"", "/run/x.pid",
+		func(o *options) any { return o.config.PIDFile }, "/run/d.pid",
+	},
+	{
+		"start-timeout",
+		[]string{"--type=forking --start-timeout 1m"},
+		"", "7",
+		func(o *options) any { return o.config.StartTimeout }, time.Minute,
+	},
+	{
 		"ok-exit",
 		[]string{"--ok-exit 3,TERM"},
 		"3,TERM", "4",
@@ -631,6 +649,11 @@ func TestMisuse(t *testing.T) {
 		{words{"--no-restart-exit", "300"}, "", "--no-restart-exit 300: 300 is not an exit code", ok},
 		{words{"cmd"}, "REAPER_RESTART=sometimes", "REAPER_RESTART=sometimes: not a restart policy", hintRestart},
 
+		{words{"--type", "simple"}, "", "--type simple: not one of the choices", "use exec or forking"},
+		{words{"--pidfile", "x", "cmd"}, "", "--pidfile is for a command that leaves a daemon", "add --type forking"},
+		{words{"cmd"}, "REAPER_PIDFILE=x", "REAPER_PIDFILE is for a command that leaves a daemon", "add --type forking"},
+		{words{"--start-timeout", "5", "cmd"}, "", "--start-timeout has nothing that tells when the command is ready", "add --type forking"},
+
 		{words{"--log-format", "xml"}, "", "--log-format xml: not one of the choices", "use auto, console or json"},
 
 		{words{"-u", "", "cmd"}, "", `--user "": an empty word`, hintWord},
@@ -701,9 +724,9 @@ func TestMisuse(t *testing.T) {
 		{words{"--", "", "x"}, "", "the command is an empty word", "if it comes from a variable, is that set?"},
 		{words{"run", "-x"}, "", "unknown option -x", unknown},
 		{words{"-v", "run", "-q", "cmd"}, "", "--quiet and --verbose contradict each other", "give one of them"},
-		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"},
-		{words{"help", "me"}, "", "no help on me", "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"},
-		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"},
+		{words{"help", "exit-codes", "signals"}, "", "help takes one topic", "usage: reaper help [daemons|exit-codes|environment|leftovers|process|restart|signals]"},
+		{words{"help", "me"}, "", "no help on me", "usage: reaper help [daemons|exit-codes|environment|leftovers|process|restart|signals]"},
+		{words{"help", "-h"}, "", "no help on -h", "usage: reaper help [daemons|exit-codes|environment|leftovers|process|restart|signals]"},
 		{words{"version", "2"}, "", "version takes no arguments", "usage: reaper version"},
 	} {
 		var env []string

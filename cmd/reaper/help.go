@@ -14,7 +14,7 @@ Usage: reaper [options] [--] command [argument...]
        reaper run [options] [--] command [argument...]
        reaper test [options] [--] command [argument...]
        reaper version
-       reaper help [exit-codes|environment|leftovers|process|restart|signals]
+       reaper help [TOPIC]
 
 test is run with --leaks=fail: what the command leaves behind is an error.
 
@@ -61,6 +61,12 @@ Restart
       --restart-reset D        the first delay again after a life of D
                                (default: 10s)
       --no-restart-exit LIST   codes and signals after which it never is: 3,ABRT
+      --type W                 exec (default); or forking: it exits with 0 and
+                               leaves a daemon, which is the command from there
+      --pidfile FILE           where the daemon writes its pid (default: it is
+                               the only process that is left)
+      --start-timeout D        stop it if it is not ready by D: if the daemon is
+                               not known (default: never)
 
 Exit code
       --ok-exit LIST           codes and signals that count as 0: 143,TERM
@@ -98,6 +104,8 @@ Output
 
 Each option but the last three can stand in a variable instead: REAPER_ and its
 name, as in REAPER_STOP_TIMEOUT=10s. The command line wins.
+
+Topics: daemons, exit-codes, environment, leftovers, process, restart, signals
 `
 
 const helpExitCodes = `Exit codes
@@ -178,6 +186,28 @@ the image have them. reaper cannot give what it does not have.
 stop with it.
 `
 
+const helpDaemons = `Daemons
+
+A program that puts itself into the background exits and leaves a daemon. With
+--type forking its exit with 0 is not the end: reaper has adopted the daemon, as
+it adopts every orphan, and from there on the daemon is the command. Signals go
+to it, its exit code counts, it is stopped and started again as any command.
+
+Which process it is, --pidfile tells: a file that has been written since the
+program was started, a regular one, with a number in the first line, and not by
+way of a symbolic link that anybody could have made. It must name a process that
+the program has left and whose own parent has ended. It is waited for until
+--start-timeout, or for 90 seconds. Without --pidfile it is the one process that
+is left a tenth of a second after the exit; if there are several for two
+seconds, an error lists them.
+
+A program that exits with another code, a daemon that is not found and one that
+is not ready in time have failed: what is left is dealt with, see help
+leftovers, and --restart decides. The exit code is that of the program, 125 or
+124. A daemon that exits with 0 and has a successor, in its pid file or within
+two seconds, is followed by that.
+`
+
 const helpRestart = `Restart
 
 --restart says after which ends of the command it is started again:
@@ -209,7 +239,7 @@ set; the command line wins. The command does not see them, unless --keep-env.
 
 `
 
-const usageHelp = "usage: reaper help [exit-codes|environment|leftovers|process|restart|signals]"
+const usageHelp = "usage: reaper help [daemons|exit-codes|environment|leftovers|process|restart|signals]"
 
 // help is `reaper help`.
 func (p *process) help(topic []string) int {
@@ -232,6 +262,8 @@ func (p *process) printHelp(topic string) int {
 		text = helpLeftovers
 	case "process":
 		text = helpProcess
+	case "daemons":
+		text = helpDaemons
 	case "restart":
 		text = helpRestart
 	case "signals":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"time"
 
 	"go.uber.org/zap/zapcore"
@@ -26,7 +27,8 @@ import (
 //	command  a command line, with quotes where a word needs them
 //	fate     what became of a leftover
 //	count    how many
-//	error    what a system call said
+//	hint     what might help
+//	error    what a system call said, or what else is wrong
 const (
 	fieldPID    = "pid"
 	fieldName   = "name"
@@ -38,6 +40,7 @@ const (
 	fieldCmd    = "command"
 	fieldFate   = "fate"
 	fieldCount  = "count"
+	fieldHint   = "hint"
 	fieldError  = "error"
 )
 
@@ -99,13 +102,15 @@ func (l *logger) enabled(level zapcore.Level) bool { return l.core.Enabled(level
 // levelOf is how much an event matters.
 func levelOf(kind supervise.EventKind) zapcore.Level {
 	switch kind {
-	case supervise.CommandLost, supervise.LeftoversSurvived, supervise.StartFailed, supervise.GaveUp:
+	case supervise.CommandLost, supervise.LeftoversSurvived, supervise.StartFailed, supervise.GaveUp,
+		supervise.DaemonNotFound, supervise.NotReady:
 		return zapcore.ErrorLevel
 	case supervise.KillTimeout, supervise.KillRequested, supervise.LimitReached, supervise.LeftoversTimeout,
-		supervise.LeftoverEnded, supervise.Restarting, supervise.CallFailed:
+		supervise.LeftoverEnded, supervise.DaemonEnded, supervise.Restarting, supervise.CallFailed:
 		return zapcore.WarnLevel
 	case supervise.CommandStarted, supervise.CommandExited, supervise.StopDelayed, supervise.StopAborted,
-		supervise.LeftoversAsked, supervise.LeftoversAwaited, supervise.RestartCancelled:
+		supervise.LeftoversAsked, supervise.LeftoversAwaited, supervise.RestartCancelled,
+		supervise.DaemonFollowed, supervise.DaemonAwaited:
 		return zapcore.InfoLevel
 	case supervise.CommandStopped, supervise.CommandContinued, supervise.Suspended,
 		supervise.SignalSent, supervise.SignalDropped, supervise.SignalMissed, supervise.OrphanReaped:
@@ -156,6 +161,16 @@ func messageOf(kind supervise.EventKind) string {
 		return "command left a process behind"
 	case supervise.LeftoversSurvived:
 		return "leftovers could not be killed"
+	case supervise.DaemonFollowed:
+		return "following the daemon that the command has left"
+	case supervise.DaemonEnded:
+		return "daemon ended before it could be followed"
+	case supervise.DaemonAwaited:
+		return "waiting for the daemon to write its pid file"
+	case supervise.DaemonNotFound:
+		return "daemon could not be followed"
+	case supervise.NotReady:
+		return "command was not ready in time, stopping it"
 	case supervise.Restarting:
 		return "starting the command again"
 	case supervise.StartFailed:
@@ -214,7 +229,7 @@ func fieldsOf(ev supervise.Event) []zapcore.Field {
 		fields = append(fields, text(fieldName, ev.Name))
 	}
 	restarting := ev.Kind == supervise.Restarting && ev.Err == nil && (ev.Status != 0 || ev.Count == 0)
-	if ev.Kind == supervise.CommandExited || ev.Kind == supervise.OrphanReaped || restarting {
+	if ev.Kind == supervise.CommandExited || ev.Kind == supervise.OrphanReaped || ev.Kind == supervise.DaemonEnded || restarting {
 		if ev.Status.Exited() {
 			fields = append(fields, number(fieldCode, ev.Status.Code()))
 		} else {
@@ -240,7 +255,24 @@ func fieldsOf(ev supervise.Event) []zapcore.Field {
 		fields = append(fields, duration(fieldAge, left.Age), text(fieldCmd, shellLine(left.Details.Args)),
 			text(fieldFate, fateName(left)), duration(fieldAfter, left.After))
 	}
+	if hint := hintOf(ev); hint != "" {
+		fields = append(fields, text(fieldHint, hint))
+	}
 	return fields
+}
+
+// hintOf is what might help.
+func hintOf(ev supervise.Event) string {
+	follow, ok := errors.AsType[*supervise.FollowError](ev.Err)
+	switch {
+	case ev.Kind == supervise.LeftoverEnded && ev.Background:
+		return "if the command goes on in the background, use --type forking"
+	case ev.Kind == supervise.DaemonNotFound && ok && len(follow.Candidates) > 0:
+		return "if the daemon writes a pid file, name it by --pidfile"
+	case ev.Kind == supervise.DaemonNotFound && ok && follow.Err == nil:
+		return "if the command stays in the foreground, leave out --type forking"
+	}
+	return ""
 }
 
 func duration(key string, d time.Duration) zapcore.Field {

@@ -66,6 +66,8 @@ func TestEveryEventHasWords(t *testing.T) {
 		"OrphanReaped": zapcore.DebugLevel,
 		"Restarting":   zapcore.WarnLevel, "StartFailed": zapcore.ErrorLevel, "GaveUp": zapcore.ErrorLevel,
 		"RestartCancelled": zapcore.InfoLevel,
+		"DaemonFollowed":   zapcore.InfoLevel, "DaemonAwaited": zapcore.InfoLevel, "DaemonEnded": zapcore.WarnLevel,
+		"DaemonNotFound": zapcore.ErrorLevel, "NotReady": zapcore.ErrorLevel,
 	}
 	kinds := eventKinds(t)
 	seen := make(map[string]string)
@@ -117,7 +119,17 @@ var logEvents = []supervise.Event{
 		Age: 1500 * time.Millisecond, Details: reap.Details{Args: []string{"/a b", "-c"}},
 		Fate: supervise.FateStopped, After: 200 * time.Millisecond,
 	}},
+	{Kind: supervise.LeftoverEnded, PID: 9, Background: true, Leftover: &supervise.Leftover{
+		Details: reap.Details{Args: []string{"d"}}, Fate: supervise.FateStopped,
+	}},
 	{Kind: supervise.LeftoversSurvived, Count: 1},
+	{Kind: supervise.DaemonFollowed, PID: 9},
+	{Kind: supervise.DaemonEnded, PID: 9, Status: reap.ExitStatus(1)},
+	{Kind: supervise.DaemonAwaited, PID: 7, Err: &supervise.FollowError{Err: errors.New("read pid file x: no such file")}},
+	{Kind: supervise.DaemonNotFound, PID: 7, Err: &supervise.FollowError{Err: errors.New("read pid file x: no such file")}},
+	{Kind: supervise.DaemonNotFound, PID: 7, Err: &supervise.FollowError{Candidates: []reap.Proc{{PID: 9, Name: "a"}, {PID: 10}}}},
+	{Kind: supervise.DaemonNotFound, PID: 7, Err: &supervise.FollowError{}},
+	{Kind: supervise.NotReady, PID: 7, After: 3 * time.Second},
 	{Kind: supervise.Restarting, PID: 7, Status: reap.SignalStatus(unix.SIGSEGV), After: 200 * time.Millisecond, Count: 2},
 	{Kind: supervise.Restarting, PID: 7, After: 100 * time.Millisecond},
 	{Kind: supervise.Restarting, PID: 7, Err: errors.New("exec x: no such file"), After: time.Second, Count: 1},
@@ -154,7 +166,15 @@ const (
 {"level":"info","logger":"reaper","msg":"command ended, waiting for what it has left","count":2}
 {"level":"warn","logger":"reaper","msg":"leftovers did not stop in time, killing them","after":5,"count":1}
 {"level":"warn","logger":"reaper","msg":"command left a process behind","pid":9,"name":"a b","age":1.5,"command":"\"/a b\" -c","fate":"stopped","after":0.2}
+{"level":"warn","logger":"reaper","msg":"command left a process behind","pid":9,"age":0,"command":"d","fate":"stopped","after":0,"hint":"if the command goes on in the background, use --type forking"}
 {"level":"error","logger":"reaper","msg":"leftovers could not be killed","count":1}
+{"level":"info","logger":"reaper","msg":"following the daemon that the command has left","pid":9}
+{"level":"warn","logger":"reaper","msg":"daemon ended before it could be followed","pid":9,"code":1}
+{"level":"info","logger":"reaper","msg":"waiting for the daemon to write its pid file","pid":7,"error":"follow daemon: read pid file x: no such file"}
+{"level":"error","logger":"reaper","msg":"daemon could not be followed","pid":7,"error":"follow daemon: read pid file x: no such file"}
+{"level":"error","logger":"reaper","msg":"daemon could not be followed","pid":7,"error":"follow daemon: one of 2 processes, and no pid file tells which: 9 a, 10","hint":"if the daemon writes a pid file, name it by --pidfile"}
+{"level":"error","logger":"reaper","msg":"daemon could not be followed","pid":7,"error":"follow daemon: the command left no process","hint":"if the command stays in the foreground, leave out --type forking"}
+{"level":"error","logger":"reaper","msg":"command was not ready in time, stopping it","pid":7,"after":3}
 {"level":"warn","logger":"reaper","msg":"starting the command again","pid":7,"signal":"SEGV","after":0.2,"count":2}
 {"level":"info","logger":"reaper","msg":"starting the command again","pid":7,"code":0,"after":0.1}
 {"level":"warn","logger":"reaper","msg":"starting the command again","pid":7,"after":1,"count":1,"error":"exec x: no such file"}
@@ -188,7 +208,15 @@ info reaper command ended, stopping what it has left {"after": 5, "count": 3}
 info reaper command ended, waiting for what it has left {"count": 2}
 warn reaper leftovers did not stop in time, killing them {"after": 5, "count": 1}
 warn reaper command left a process behind {"pid": 9, "name": "a b", "age": 1.5, "command": "\"/a b\" -c", "fate": "stopped", "after": 0.2}
+warn reaper command left a process behind {"pid": 9, "age": 0, "command": "d", "fate": "stopped", "after": 0, "hint": "if the command goes on in the background, use --type forking"}
 error reaper leftovers could not be killed {"count": 1}
+info reaper following the daemon that the command has left {"pid": 9}
+warn reaper daemon ended before it could be followed {"pid": 9, "code": 1}
+info reaper waiting for the daemon to write its pid file {"pid": 7, "error": "follow daemon: read pid file x: no such file"}
+error reaper daemon could not be followed {"pid": 7, "error": "follow daemon: read pid file x: no such file"}
+error reaper daemon could not be followed {"pid": 7, "error": "follow daemon: one of 2 processes, and no pid file tells which: 9 a, 10", "hint": "if the daemon writes a pid file, name it by --pidfile"}
+error reaper daemon could not be followed {"pid": 7, "error": "follow daemon: the command left no process", "hint": "if the command stays in the foreground, leave out --type forking"}
+error reaper command was not ready in time, stopping it {"pid": 7, "after": 3}
 warn reaper starting the command again {"pid": 7, "signal": "SEGV", "after": 0.2, "count": 2}
 info reaper starting the command again {"pid": 7, "code": 0, "after": 0.1}
 warn reaper starting the command again {"pid": 7, "after": 1, "count": 1, "error": "exec x: no such file"}

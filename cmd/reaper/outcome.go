@@ -31,6 +31,8 @@ func (out *outcome) event(o *options, ev supervise.Event) {
 	switch ev.Kind { //nolint:exhaustive // the others are in the result
 	case supervise.CommandStarted:
 		out.started, out.ended = time.Now(), time.Time{}
+	case supervise.DaemonFollowed:
+		out.ended = time.Time{}
 	case supervise.CommandExited:
 		out.ended = time.Now()
 		out.reaped++

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -117,7 +118,10 @@ func (out *outcome) report(o *options, code int) []byte {
 
 // how is the word for the way in which it ended.
 func (out *outcome) how() string {
+	_, lostDaemon := errors.AsType[*supervise.FollowError](out.result.Err)
 	switch {
+	case lostDaemon:
+		return "no daemon"
 	case out.err != nil, out.result.Err != nil:
 		return "not started"
 	case out.result.Aborted != 0:
@@ -126,6 +130,8 @@ func (out *outcome) how() string {
 		return "lost"
 	case out.result.TimedOut:
 		return "time limit"
+	case out.result.Unready:
+		return "not ready"
 	case out.result.Status.Signaled():
 		return "signal"
 	default:

@@ -30,8 +30,7 @@ const (
 func ReadPIDFile(path string) (PIDFile, error) {
 	file, err := readPIDFile(path)
 	if err != nil {
-		var inner *fs.PathError
-		if errors.As(err, &inner) {
+		if inner, ok := errors.AsType[*fs.PathError](err); ok {
 			err = inner.Err
 		}
 		return PIDFile{Made: file.Made}, fmt.Errorf("read pid file %s: %w", path, err)
@@ -96,12 +95,14 @@ func parsePIDFile(text []byte) (int, error) {
 // followLinks is the path without symbolic links. It refuses those that anybody could
 // have made.
 func followLinks(path string) (string, error) {
-	done, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
+	if !filepath.IsAbs(path) {
+		dir, err := os.Getwd()
+		if err != nil {
+			return "", err
+		}
+		path = dir + "/" + path
 	}
-	rest := strings.Split(done, "/")
-	done = "/"
+	done, rest := "/", strings.Split(path, "/") // not shortened: a .. after a link is its target's
 	for links := 0; len(rest) > 0; {
 		name := rest[0]
 		rest = rest[1:]

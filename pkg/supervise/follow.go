@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -192,6 +193,6 @@ func (m machine) wait(ev event) machine {
 			return m
 		}
 	}
-	m.queued = append(m.queued[:len(m.queued):len(m.queued)], ev)
+	m.queued = append(slices.Clip(m.queued), ev)
 	return m
 }

@@ -86,15 +86,18 @@ func forkingCases() []stepCase {
 		{s, several, seeking, guessPatience, ""},
 		{s, reached(guessPatience), seeking, 0, "seek"},
 		{s, event{kind: evPoll}, seeking, guessPatience, "seek"},
-		{looking(forking, search{last: true}), several, done, 0,
-			"DaemonNotFound pid 42: follow daemon: one of 2 processes, and no pid file tells which: 50, 51"},
+		{looking(forking, search{last: true}), several, done, 0, "DaemonNotFound pid 42: follow daemon: one of 2 processes, and no pid file tells which: 50, 51"},
 		// Nobody is left: once may be a mistake.
 		{s, nobody, seeking, guessPatience, ""},
 		{looking(forking, search{nobody: 1}), nobody, done, 0, "DaemonNotFound pid 42: follow daemon: the command left no process"},
 		{looking(forking, search{nobody: 1}), several, seeking, guessPatience, ""},
 		{s, event{kind: evEmpty}, done, 0, "DaemonNotFound pid 42: follow daemon: the command left no process"},
-		{looking(failing, search{}), event{kind: evEmpty}, backoff, sec,
-			"DaemonNotFound pid 42: follow daemon: the command left no process; conclude; Restarting pid 42 1s 1 failed: follow daemon: the command left no process"},
+		{
+			looking(failing, search{}),
+			event{kind: evEmpty},
+			backoff, sec,
+			"DaemonNotFound pid 42: follow daemon: the command left no process; conclude; Restarting pid 42 1s 1 failed: follow daemon: the command left no process",
+		},
 		// Who has ended meanwhile was the daemon if nobody else is left.
 		{withStray, event{kind: evEmpty}, done, 0, "DaemonEnded pid 51 exit 7"},
 		{withStray, found, seeking, guessPatience, ""},
@@ -157,8 +160,16 @@ func forkingCases() []stepCase {
 		}
 	}
 	for _, ev := range []event{
-		{kind: evBegin}, {kind: evStarted, pid: 9}, {kind: evFailed}, {kind: evStopped}, {kind: evContinued}, {kind: evResumed},
-		{kind: evEnded}, exit(3), {kind: evLost}, after(guessPatience-ms, event{kind: evDeadline}),
+		{kind: evBegin},
+		{kind: evStarted, pid: 9},
+		{kind: evFailed},
+		{kind: evStopped},
+		{kind: evContinued},
+		{kind: evResumed},
+		{kind: evEnded},
+		exit(3),
+		{kind: evLost},
+		after(guessPatience-ms, event{kind: evDeadline}),
 	} {
 		left := guessPatience
 		if ev.kind == evDeadline {

@@ -68,6 +68,7 @@ func (l *loop) untold() {
 // start starts the command.
 func (l *loop) start() {
 	if l.Type == ForkingType {
+		l.settle() // as a rule there is nobody then
 		l.before = l.readBefore()
 	}
 	pid, err := l.Kernel.Start(&l.Config)

@@ -408,7 +408,7 @@ func TestRunRestartForgets(t *testing.T) {
 		s.run()
 		for i := range restarts {
 			s.leave(orphanProc(100 + i))
-			s.wait(1)
+			s.wait(stormTick) // so many make a storm
 		}
 		s.exit(exited(0))
 		res := s.end()

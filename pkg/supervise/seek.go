@@ -28,8 +28,10 @@ func (b before) hasProc(p reap.Proc) bool {
 
 func (l *loop) readBefore() before {
 	b := before{start: make(map[int]uint64)}
-	for _, p := range l.below() {
-		b.start[p.PID] = p.Start
+	if l.more {
+		for _, p := range l.below() {
+			b.start[p.PID] = p.Start
+		}
 	}
 	if l.PIDFile != "" {
 		file, _ := l.Kernel.ReadPIDFile(l.PIDFile) // as a rule it is not there

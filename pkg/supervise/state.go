@@ -254,7 +254,7 @@ func (m machine) failed(ev event) (machine, []action) {
 			m.state = done
 			return m, nil
 		}
-		m.result.Err = ev.err
+		m.result.Err, m.result.Unready = ev.err, false
 		acts := tell(Event{Kind: StartFailed, PID: m.result.PID, Err: ev.err})
 		m, more := m.judge(ev, endNoStart)
 		m, last := m.finish(ev)

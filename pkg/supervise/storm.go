@@ -30,7 +30,8 @@ const (
 type storm struct {
 	off   bool        // SIGCHLD is off and tick runs
 	stuck bool        // SIGCHLD cannot be switched, and that has been told
-	last  time.Time   // when the last SIGCHLD was taken that led to anything
+	last  time.Time   // when the last SIGCHLD was taken that led to an orphan
+	known int         // how many orphans there had been by then
 	tick  *time.Timer // made when it is first needed
 	due   time.Time   // the orphans are not to be drained before
 }
@@ -51,12 +52,13 @@ func (s *storm) drained(exits int, begin, end time.Time) {
 }
 
 // woken follows a SIGCHLD that has been dealt with. Under load it switches to the
-// timer.
+// timer. The command's own exit is no load, however often it is started again.
 func (l *loop) woken() {
 	s := &l.storm
-	if len(l.exits) == 0 || s.off || s.stuck {
+	if l.m.result.Orphans == s.known || s.off || s.stuck {
 		return
 	}
+	s.known = l.m.result.Orphans
 	now := time.Now()
 	load := now.Sub(s.last) < stormGap
 	s.last = now
@@ -88,8 +90,9 @@ func (l *loop) ticked() {
 			return
 		}
 	}
+	s.known = l.m.result.Orphans
 	l.reap()
-	if len(l.exits) > 0 {
+	if l.m.result.Orphans > s.known {
 		s.tick.Reset(stormTick)
 		return
 	}

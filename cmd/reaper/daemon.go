@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/reaper-init/reaper/pkg/supervise"
+)
+
+// The options about what the command is: what it leaves, and when it is ready.
+
+func addDaemonFlags(f *pflag.FlagSet, c *supervise.Config) {
+	f.Var(typeValue{&c.Type}, "type", "")
+	f.StringVar(&c.PIDFile, "pidfile", "", "")
+	f.Var(durationValue{&c.StartTimeout}, "start-timeout", "")
+}
+
+// typeValue is a word of --type.
+type typeValue struct{ kind *supervise.CommandType }
+
+func (v typeValue) Set(text string) error {
+	var word string
+	if err := (choiceValue{&word, []string{"exec", "forking"}}).Set(text); err != nil {
+		return err
+	}
+	*v.kind = map[string]supervise.CommandType{"exec": supervise.ExecType, "forking": supervise.ForkingType}[word]
+	return nil
+}
+
+func (v typeValue) String() string { return "" }
+func (v typeValue) Type() string   { return "word" }
+
+// daemonConflicts is every contradiction between the options about what the command is.
+func (o *options) daemonConflicts() error {
+	c := &o.config
+	switch {
+	case c.PIDFile != "" && c.Type != supervise.ForkingType:
+		return &usageError{
+			fmt.Sprintf("%s is for a command that leaves a daemon", o.origin("pidfile")), "add --type forking",
+		}
+	case c.StartTimeout > 0 && c.Type == supervise.ExecType:
+		return &usageError{
+			fmt.Sprintf("%s has nothing that tells when the command is ready", o.origin("start-timeout")), "add --type forking",
+		}
+	}
+	return nil
+}
