@@ -92,6 +92,9 @@ func (l *loop) ticked() {
 	}
 	s.known = l.m.result.Orphans
 	l.reap()
+	if l.m.state == done {
+		return
+	}
 	if l.m.result.Orphans > s.known {
 		s.tick.Reset(stormTick)
 		return
