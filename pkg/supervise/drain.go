@@ -193,7 +193,9 @@ func (m machine) empty(ev event) (machine, []action) {
 	case settling, draining, sweeping:
 		return m.finish(ev)
 	case seeking:
-		return m.nobodyLeft(ev)
+		m, acts := m.nobodyLeft(ev)
+		m, more := m.empty(ev)
+		return m, append(acts, more...)
 	case down, starting, pausing, up, delaying, stopping, killing, backoff, done:
 		// there is a command, or was none
 	}

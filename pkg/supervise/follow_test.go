@@ -2,7 +2,12 @@ package supervise
 
 import (
 	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
 	"syscall"
+	"testing"
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -181,3 +186,257 @@ func forkingCases() []stepCase {
 }
 
 func (ev event) asStray() stray { return stray{ev.pid, ev.status, ev.usage} }
+
+// leaves has the launcher exit with 0 and leave processes behind.
+func (s *stage) leaves(procs ...reap.Proc) {
+	s.kernel.mu.Lock()
+	s.kernel.tree = append(s.kernel.tree, procs...)
+	s.kernel.mu.Unlock()
+	s.exit(exited(0))
+}
+
+// ends has a descendant end.
+func (s *stage) ends(pid int, status reap.Status) {
+	s.kernel.mu.Lock()
+	s.kernel.tree = slices.DeleteFunc(s.kernel.tree, func(p reap.Proc) bool { return p.PID == pid })
+	s.kernel.mu.Unlock()
+	s.exit(reap.Exit{PID: pid, Status: status})
+}
+
+func forkingConfig() Config {
+	cfg := leavingConfig(StopLeftovers)
+	cfg.Type = ForkingType
+	return cfg
+}
+
+// The one process that is left is followed after a moment; it gets the signals that have
+// waited, in its own group, and its status is that of the command.
+func TestRunFollows(t *testing.T) {
+	cfg := forkingConfig()
+	cfg.Group = true
+	onStage(t, cfg, func(s *stage) {
+		s.run()
+		daemon := orphanProc(daemonPID)
+		daemon.PGID = 49
+		s.leaves(daemon)
+		s.signal(syscall.SIGHUP)
+		s.wait(stillness - 1)
+		s.wantCalls("0s start command")
+		s.wait(sec / 10)
+		s.signal(syscall.SIGUSR1)
+		s.kernel.mu.Lock()
+		s.kernel.tree[0].PGID = 0 // it is in reaper's own group now, which is not to be signalled
+		s.kernel.mu.Unlock()
+		s.signal(syscall.SIGUSR2)
+		s.ends(daemonPID, reap.ExitStatus(3))
+		if res := s.end(); res.PID != daemonPID || res.Status != reap.ExitStatus(3) || res.Orphans != 0 {
+			t.Errorf("result %+v", res)
+		}
+		s.wantTold("CommandStarted", "CommandExited exit 0", "DaemonFollowed pid 50",
+			"SignalSent pid 50 HUP", "SignalSent pid 50 USR1", "SignalSent pid 50 USR2", "CommandExited pid 50 exit 3")
+		if calls := strings.Join(s.kernel.calls, "; "); !strings.Contains(calls, "group 49 HUP") ||
+			!strings.Contains(calls, "group 49 USR1") || !strings.HasSuffix(calls, "signal 50 USR2") {
+			t.Errorf("calls %s", calls)
+		}
+	})
+}
+
+// Who is just ending is waited for, and so is who comes when it has: the middle one of
+// a double fork. Its end is not the daemon's.
+func TestRunFollowsPastTheMiddle(t *testing.T) {
+	onStage(t, forkingConfig(), func(s *stage) {
+		s.run()
+		middle, daemon := orphanProc(49), orphanProc(daemonPID)
+		daemon.PPID = 49
+		s.leaves(middle, daemon)
+		s.wait(stillness / 2)
+		s.kernel.mu.Lock()
+		s.kernel.tree[1].PPID = os.Getpid()
+		s.kernel.mu.Unlock()
+		s.ends(49, 0)
+		s.wait(sec)
+		s.ends(daemonPID, reap.ExitStatus(4))
+		if res := s.end(); res.PID != daemonPID || res.Status != reap.ExitStatus(4) || res.Orphans != 1 {
+			t.Errorf("result %+v", res)
+		}
+	})
+}
+
+// A daemon that ends before it is chosen has been the daemon, also if it was reaped
+// before the launcher exited, or with it.
+func TestRunDaemonEndsEarly(t *testing.T) {
+	for name, play := range map[string]func(*stage){
+		"after the launcher": func(s *stage) {
+			s.leaves(orphanProc(daemonPID))
+			s.ends(daemonPID, reap.ExitStatus(9))
+		},
+		"before": func(s *stage) {
+			s.exit(reap.Exit{PID: daemonPID, Status: reap.ExitStatus(9)})
+			s.exit(exited(0))
+		},
+		"with it": func(s *stage) {
+			s.exit(exited(0), reap.Exit{PID: daemonPID, Status: reap.ExitStatus(9)})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, forkingConfig(), func(s *stage) {
+				s.run()
+				play(s)
+				if res := s.end(); res.PID != daemonPID || res.Status != reap.ExitStatus(9) || res.Err != nil {
+					t.Errorf("result %+v", res)
+				}
+			})
+		})
+	}
+}
+
+// Several are left: some of them may be about to end; if not, it is an error that names
+// them, and they are stopped.
+func TestRunFollowsNobody(t *testing.T) {
+	onStage(t, forkingConfig(), func(s *stage) {
+		s.run()
+		s.leaves(orphanProc(50), orphanProc(51))
+		s.wait(guessPatience - 1)
+		s.wantSignals()
+		s.wait(sec)
+		res := s.end()
+		var failed *FollowError
+		if !errors.As(res.Err, &failed) || len(failed.Candidates) != 2 {
+			t.Errorf("result %+v", res)
+		}
+		if got := fates(res); got != "50 stopped 0s, 51 stopped 0s" {
+			t.Errorf("leftovers %s", got)
+		}
+	})
+	onStage(t, forkingConfig(), func(s *stage) {
+		s.run()
+		s.leaves(orphanProc(50), orphanProc(51))
+		s.wait(sec)
+		s.ends(51, 0)
+		s.wait(sec / 5)
+		s.ends(50, reap.ExitStatus(2))
+		if res := s.end(); res.Status != reap.ExitStatus(2) || res.PID != 50 {
+			t.Errorf("result %+v", res)
+		}
+	})
+}
+
+// The pid file is waited for, and a process that it names counts when it is a child.
+func TestRunFollowsPIDFile(t *testing.T) {
+	cfg := forkingConfig()
+	cfg.PIDFile = "x"
+	written := reap.PIDFile{PID: daemonPID, Made: reap.FileMark{Ino: 1}}
+	onStage(t, cfg, func(s *stage) {
+		s.kernel.pidFile, s.kernel.pidFileErr = reap.PIDFile{}, fs.ErrNotExist
+		s.run()
+		middle, daemon := orphanProc(49), orphanProc(daemonPID)
+		daemon.PPID = 49
+		s.leaves(middle, daemon, orphanProc(51))
+		s.wait(60 * sec)
+		s.goesOn()
+		if n := s.kernel.looks; n > 60*4+40 {
+			t.Errorf("%d looks in a minute", n)
+		}
+		s.kernel.mu.Lock()
+		s.kernel.pidFile, s.kernel.pidFileErr = written, nil
+		s.kernel.mu.Unlock()
+		s.wait(sec)
+		s.kernel.mu.Lock()
+		s.kernel.tree[1].PPID = os.Getpid()
+		s.kernel.mu.Unlock()
+		s.ends(49, 0)
+		s.wait(sec)
+		s.ends(daemonPID, reap.ExitStatus(3))
+		s.wait(sec)
+		s.wantLeft("51 stopped 0s")
+		if got, want := s.told[2], "DaemonAwaited: follow daemon: file does not exist"; got != want {
+			t.Errorf("told %q", s.told)
+		}
+	})
+	// The file that was there before is not believed.
+	onStage(t, cfg, func(s *stage) {
+		s.kernel.pidFile = written
+		s.run()
+		s.leaves(orphanProc(daemonPID))
+		s.wait(filePatience + sec)
+		if res := s.end(); res.Err == nil || !strings.Contains(res.Err.Error(), "before the command was started") {
+			t.Errorf("result %+v", res)
+		}
+	})
+}
+
+// wantLeft is wantFates for a daemon.
+func (s *stage) wantLeft(want string) {
+	s.t.Helper()
+	if got := fates(s.end()); got != want {
+		s.t.Errorf("leftovers: got %q, want %q", got, want)
+	}
+}
+
+// What is there before the command is not what it has left.
+func TestRunFollowsNoneFromBefore(t *testing.T) {
+	onStage(t, forkingConfig(), func(s *stage) {
+		s.kernel.tree = []reap.Proc{orphanProc(40)}
+		s.run()
+		s.leaves(orphanProc(daemonPID))
+		s.wait(sec)
+		s.exit(reap.Exit{PID: 41}) // somebody
+		s.ends(daemonPID, reap.ExitStatus(3))
+		s.wait(sec)
+		if res := s.end(); res.PID != daemonPID || res.Status != reap.ExitStatus(3) {
+			t.Errorf("result %+v", res)
+		}
+	})
+	onStage(t, forkingConfig(), func(s *stage) { // and nobody else is
+		s.kernel.tree = []reap.Proc{orphanProc(40)}
+		s.run()
+		s.exit(exited(0))
+		s.wait(sec)
+		if res := s.end(); res.Err == nil {
+			t.Errorf("result %+v", res)
+		}
+	})
+}
+
+// The daemon is started again by its launcher, and what it has left is gone before.
+func TestRunFollowsAgain(t *testing.T) {
+	cfg := forkingConfig()
+	cfg.Restart, cfg.RestartDelay = RestartAlways, sec
+	onStage(t, cfg, func(s *stage) {
+		s.run()
+		for i := range 3 {
+			s.leaves(orphanProc(daemonPID + i))
+			s.wait(sec)
+			s.kernel.mu.Lock()
+			s.kernel.tree = append(s.kernel.tree, orphanProc(90))
+			s.kernel.mu.Unlock()
+			s.ends(daemonPID+i, reap.SignalStatus(syscall.SIGKILL))
+			s.wait(sec / 5)
+			if len(s.kernel.tree) != 0 {
+				t.Errorf("left: %+v", s.kernel.tree)
+			}
+			s.wait(sec)
+		}
+		s.signal(syscall.SIGTERM)
+		s.exit(reap.Exit{PID: commandPID, Status: reap.SignalStatus(syscall.SIGTERM)})
+		if res := s.end(); res.Restarts != 3 {
+			t.Errorf("result %+v", res)
+		}
+	})
+}
+
+// What is not ready in time is stopped, and killed if it does not end; that is a failure.
+func TestRunStartTimeout(t *testing.T) {
+	cfg := forkingConfig()
+	cfg.StartTimeout, cfg.Restart, cfg.RestartFailures = 3*sec, RestartOnAbnormal, 2
+	cfg.RestartDelay = sec
+	onStage(t, cfg, func(s *stage) {
+		s.run()
+		s.wait(time.Hour)
+		if res := s.end(); !res.Unready || res.Restarts != 1 {
+			t.Errorf("result %+v", res)
+		}
+		s.wantCalls("0s start command", "3s signal 42 TERM", "8s signal 42 KILL",
+			"9s start command", "12s signal 42 TERM", "17s signal 42 KILL")
+	})
+}
