@@ -106,14 +106,14 @@ func endLeftovers() (left string) {
 func spareRaceExit() string { return "GORACE=" + os.Getenv("GORACE") + " atexit_sleep_ms=0" }
 
 // itself is the test binary as a command.
-func itself(t *testing.T, variable, value string, args ...string) *exec.Cmd {
-	t.Helper()
+func itself(tb testing.TB, variable, value string, args ...string) *exec.Cmd {
+	tb.Helper()
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
+	tb.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), variable+"="+value, spareRaceExit())
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGABRT) } // it tells where it hangs
@@ -125,6 +125,12 @@ func itself(t *testing.T, variable, value string, args ...string) *exec.Cmd {
 // is false in the process of the tests, once the other has done the work. The
 // test must leave no child there and no descriptor.
 func alone(t *testing.T) bool {
+	t.Helper()
+	return aloneIn(t, func(*exec.Cmd) {})
+}
+
+// aloneIn is alone in a process that set prepares.
+func aloneIn(t *testing.T, set func(cmd *exec.Cmd)) bool {
 	t.Helper()
 	if os.Getenv(aloneVariable) == t.Name() {
 		before := descriptors(t)
@@ -141,6 +147,7 @@ func alone(t *testing.T) bool {
 		args = append(args, "-test.gocoverdir="+dir)
 	}
 	cmd := itself(t, aloneVariable, t.Name(), args...)
+	set(cmd)
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err != nil:
@@ -197,20 +204,20 @@ func newRole(name string, main func(args []string) error) *role {
 }
 
 // command is the role as a program.
-func (r *role) command(t *testing.T, args ...string) *exec.Cmd {
-	t.Helper()
+func (r *role) command(tb testing.TB, args ...string) *exec.Cmd {
+	tb.Helper()
 	r.used = true
-	return itself(t, roleVariable, r.name, args...)
+	return itself(tb, roleVariable, r.name, args...)
 }
 
 // run runs the role to its end and returns its stdout.
-func (r *role) run(t *testing.T, args ...string) string {
-	t.Helper()
-	cmd := r.command(t, args...)
+func (r *role) run(tb testing.TB, args ...string) string {
+	tb.Helper()
+	cmd := r.command(tb, args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s %q: %v", r.name, args, err)
+		tb.Fatalf("%s %q: %v", r.name, args, err)
 	}
 	return string(out)
 }

@@ -147,14 +147,20 @@ func readPIDs(pids []int, path string) ([]int, error) {
 	if err != nil {
 		return pids, err
 	}
-	for field := range bytes.FieldsSeq(text) {
-		pid, err := strconv.Atoi(string(field))
-		if err != nil {
-			return pids, fmt.Errorf("parse %s: %w", path, err)
+	return appendPIDs(pids, text), nil
+}
+
+// appendPIDs reads the numbers of a file children: each ends with a space.
+func appendPIDs(pids []int, text []byte) []int {
+	pid := 0
+	for _, c := range text {
+		if c == ' ' {
+			pids, pid = append(pids, pid), 0
+		} else {
+			pid = 10*pid + int(c-'0')
 		}
-		pids = append(pids, pid)
 	}
-	return pids, nil
+	return pids
 }
 
 // scan reads all of /proc and keeps what is below this process.
@@ -277,18 +283,27 @@ func readFileAt(dir int, path string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd) //nolint:errcheck // nothing was written
-	text := make([]byte, 0, 1024)
+	text, err := appendFile(make([]byte, 0, 1024), fd)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+	}
+	return text, nil
+}
+
+// appendFile reads from the descriptor to the end of the file. It allocates nothing
+// when text has room for one byte more.
+func appendFile(text []byte, fd int) ([]byte, error) {
 	for {
+		if len(text) == cap(text) {
+			text = slices.Grow(text, max(len(text), 1024))
+		}
 		n, err := descriptor(fd).Read(text[len(text):cap(text)])
 		switch {
 		case errors.Is(err, io.EOF):
 			return text, nil
 		case err != nil:
-			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+			return text, err
 		}
 		text = text[:len(text)+n]
-		if len(text) == cap(text) {
-			text = slices.Grow(text, len(text))
-		}
 	}
 }
