@@ -4,10 +4,15 @@
 //
 // # Who may wait
 //
-// [Drain] waits for every child of the calling process, whoever started it.
-// One goroutine owns the process table: it alone calls [Start], [Drain] and
-// [Signal]. A program that also uses os/exec must not call Drain: the exit
+// There are two kinds of programs, and one is either.
+//
+// [Drain] is for an init. It waits for every child of the calling process, whoever
+// started it. One goroutine owns the process table: it alone calls [Start], [Drain]
+// and [Signal]. A program that also uses os/exec must not call Drain: the exit
 // status that a [os/exec.Cmd] waits for would be taken away from it.
+//
+// [Orphans] is for any other program to which orphans come. It reaps them beside
+// os/exec, whose children it leaves alone.
 //
 // # What a pid is worth
 //
@@ -25,8 +30,8 @@
 //
 // # Kernel versions
 //
-// PR_SET_CHILD_SUBREAPER needs Linux 3.4, prlimit64 2.6.36; of [Attributes],
-// NoNewPrivileges 3.5 and AddCapabilities 4.3. Everything else is older. /proc is read
-// for reports alone, and written for OOMScoreAdj: nothing else here needs it to be
-// correct.
+// PR_SET_CHILD_SUBREAPER needs Linux 3.4, prlimit64 2.6.36, Orphans 5.4; of
+// [Attributes], NoNewPrivileges 3.5 and AddCapabilities 4.3. Everything else is older.
+// /proc is read for reports alone, and written for OOMScoreAdj: nothing here needs it to
+// be correct, but Orphans, which says so where it is missing.
 package reap

@@ -2,11 +2,11 @@ package reap
 
 import "time"
 
-// Exit is one child that [Drain] took off the process table. From then on its
+// Exit is one child that was taken off the process table. From then on its
 // PID may belong to another process.
 type Exit struct {
 	PID    int
-	Name   string // the command name, if the caller of Peek read it before; Drain leaves it empty
+	Name   string // the command name, if the caller of Peek read it before; Drain and Orphans leave it empty
 	Status Status
 	Usage  Usage
 }

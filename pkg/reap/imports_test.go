@@ -1,7 +1,10 @@
 package reap
 
 import (
+	"go/parser"
+	"go/token"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,9 +45,8 @@ func TestDependencies(t *testing.T) {
 func TestImports(t *testing.T) {
 	for pkg, forbidden := range map[string]map[string]string{
 		"./pkg/reap": {
-			"os/exec":   "its Wait races with wait4(-1)",
-			"os/signal": "signals are taken by cmd/reaper",
-			"log":       "cmd/reaper logs",
+			"os/exec": "its Wait races with wait4(-1)",
+			"log":     "cmd/reaper logs",
 		},
 		"./pkg/reap/leaktest": {
 			"os/exec": "system calls of pkg/reap are enough",
@@ -74,6 +76,29 @@ func TestImports(t *testing.T) {
 	for _, pkg := range goList(t, "-deps", "./pkg/supervise") {
 		if strings.HasPrefix(pkg, module+"/cmd") || strings.HasPrefix(pkg, "go.uber.org/") {
 			t.Errorf("pkg/supervise needs %s", pkg)
+		}
+	}
+}
+
+// Signals are taken by cmd/reaper, and SIGCHLD by Orphans, for programs that have no
+// loop of their own.
+func TestOnlyOrphansTakeSignals(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") || name == "orphans_linux.go" {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, imported := range file.Imports {
+			if imported.Path.Value == `"os/signal"` {
+				t.Errorf("%s imports os/signal", name)
+			}
 		}
 	}
 }

@@ -98,21 +98,37 @@ type siginfo struct {
 
 // si_code of a SIGCHLD, from asm-generic/siginfo.h.
 const (
+	cldExited    = 1
+	cldDumped    = 3
 	cldStopped   = 5
 	cldContinued = 6
 )
 
+// exit is the status that wait4 would have told, of a child that has exited.
+func (info *siginfo) exit() Status {
+	switch info.code {
+	case cldExited:
+		return ExitStatus(int(info.status))
+	case cldDumped:
+		return SignalStatus(syscall.Signal(info.status)) | statusCore
+	default:
+		return SignalStatus(syscall.Signal(info.status))
+	}
+}
+
 // waitid asks without blocking and without reaping. ok is false if there is
 // nothing to tell or no such child.
 func waitid(idType, id, options int) (info siginfo, ok bool) {
-	info, errno := rawWaitid(idType, id, options)
+	info, errno := rawWaitid(idType, id, options, nil)
 	return info, errno == 0 && info.pid != 0
 }
 
-func rawWaitid(idType, id, options int) (info siginfo, errno syscall.Errno) {
+// rawWaitid does not block. The kernel tells the usage too, which waitid(2) does not
+// say (kernel/exit.c).
+func rawWaitid(idType, id, options int, ru *unix.Rusage) (info siginfo, errno syscall.Errno) {
 	for {
 		_, _, errno = unix.RawSyscall6(unix.SYS_WAITID, uintptr(idType), uintptr(id),
-			uintptr(unsafe.Pointer(&info)), uintptr(options|unix.WNOHANG), 0, 0)
+			uintptr(unsafe.Pointer(&info)), uintptr(options|unix.WNOHANG), uintptr(unsafe.Pointer(ru)), 0)
 		if errno != unix.EINTR {
 			return info, errno
 		}
@@ -123,8 +139,26 @@ func rawWaitid(idType, id, options int) (info siginfo, errno syscall.Errno) {
 // reaped, and whether it has exited. As long as nothing reaps it the number is
 // its own.
 func isChild(pid int) (child, exited bool) {
-	info, errno := rawWaitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT)
+	info, errno := rawWaitid(unix.P_PID, pid, unix.WEXITED|unix.WNOWAIT, nil)
 	return errno == 0, errno == 0 && info.pid != 0
+}
+
+// exitedByHandle is the pid of the child whose pidfd it is, if it has exited and has
+// not been reaped, and 0 for every other descriptor (P_PIDFD, Linux 5.4).
+func exitedByHandle(fd int) (pid int) {
+	info, _ := rawWaitid(unix.P_PIDFD, fd, unix.WEXITED|unix.WNOWAIT, nil)
+	return int(info.pid)
+}
+
+// reapByHandle reaps the child whose pidfd it is, if it has exited and nobody else
+// has reaped it.
+func reapByHandle(fd int) (exit Exit, ok bool) {
+	var ru unix.Rusage
+	info, errno := rawWaitid(unix.P_PIDFD, fd, unix.WEXITED, &ru)
+	if errno != 0 || info.pid == 0 {
+		return Exit{}, false
+	}
+	return Exit{PID: int(info.pid), Status: info.exit(), Usage: usage(&ru)}, true
 }
 
 // Exited reports whether the child pid has exited and has not been reaped; child,
