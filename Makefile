@@ -1,6 +1,8 @@
 # make build   bin/reaper: static, stripped, reproducible
 # make test    everything that needs no network; skips, with the reason, what this machine cannot do
 # make test-docker   in real containers; needs root and Debian's docker.io and busybox-static
+# make test-daemons  real daemons; needs root and Debian's nginx-light, redis-server, memcached,
+#                    dnsmasq-base, haproxy and cron
 # make lint    the linters, at the versions below
 # make bench   what an init costs, beside others (docs/performance.md); Go benchmarks
 # make demo    the life of a zombie, live
@@ -23,7 +25,7 @@ LDFLAGS = -s -w -buildid= \
 # -race needs cgo, so a C compiler.
 RACE = $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race,)
 
-.PHONY: all build build-race build-plain test test-unit test-kernel test-docker bench lint fmt demo tools clean
+.PHONY: all build build-race build-plain test test-unit test-kernel test-docker test-daemons bench lint fmt demo tools clean
 
 all: build lint test
 
@@ -47,17 +49,21 @@ else
 	@echo "skipped: the same with -race, there is no C compiler"
 endif
 
+NOT_DAEMONS = -skip '^TestRealDaemon'
 KERNEL_TESTS = ./test ./test/bench ./test/demo ./test/probe
 test-kernel:
-	$(GO) test $(TESTFLAGS) -count=1 $(KERNEL_TESTS)
+	$(GO) test $(TESTFLAGS) -count=1 $(NOT_DAEMONS) $(KERNEL_TESTS)
 ifneq ($(RACE),)
-	$(GO) test $(TESTFLAGS) $(RACE) -count=1 $(KERNEL_TESTS)
+	$(GO) test $(TESTFLAGS) $(RACE) -count=1 $(NOT_DAEMONS) $(KERNEL_TESTS)
 else
 	@echo "skipped: the same with -race, there is no C compiler"
 endif
 
 test-docker:
 	$(GO) test $(TESTFLAGS) -count=1 ./test/docker
+
+test-daemons:
+	$(GO) test $(TESTFLAGS) -count=1 -run '^TestRealDaemon' ./test
 
 TOOLS = bin/tools
 tools: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
