@@ -175,7 +175,7 @@ what reaper has; one that starts with # is a comment. Nothing is quoted, and
 blanks belong to the value.
 
 --ulimit takes the names of getrlimit(2) in small letters and its units; one
-number is the soft and the hard limit, unlimited or -1 is none.
+number is the soft and the hard limit, unlimited or -1 is no limit.
 
 --cap-drop is for good, and for all that the command starts. --cap-drop ALL
 leaves what --cap-add names. A user other than root has no capabilities but
