@@ -149,8 +149,8 @@ func TestForkingNotFound(t *testing.T) {
 		{"a pipe", "--pidfile $PIDFILE", daemon + "; mkfifo $PIDFILE", "it is not a regular file", 125},
 		{"too long", "--pidfile $PIDFILE", daemon + "; head -c 5000 /dev/zero >$PIDFILE", "it is longer than 4096 bytes", 125},
 		{"a link of anybody", "--pidfile $PIDFILE", daemon + `; d=${PIDFILE%/*}; echo 12 >$d/real; chmod 1777 $d; ln -s real $PIDFILE`, "is a symbolic link in a directory in which everybody can write", 125},
-		{"somebody else", "--pidfile $PIDFILE --start-timeout 0.3", daemon + "; echo $PPID >$PIDFILE", "it is none that the command has left", 124},
-		{"a link", "--pidfile $PIDFILE --time-limit 1", daemon + `; d=${PIDFILE%/*}; echo 1 >$d/real; ln -s real $PIDFILE`, "it is none that the command has left", 124},
+		{"somebody else", "--pidfile $PIDFILE --start-timeout 0.3", daemon + "; echo $PPID >$PIDFILE", "it is not one that the command has left", 124},
+		{"a link", "--pidfile $PIDFILE --time-limit 1", daemon + `; d=${PIDFILE%/*}; echo 1 >$d/real; ln -s real $PIDFILE`, "it is not one that the command has left", 124},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inEach(t, realPlaces, func(t *testing.T, at place) {

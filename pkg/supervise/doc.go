@@ -40,6 +40,12 @@
 //
 //	Starting <── the delay is over ── Backoff ── stop request, or time limit ──> Done
 //
+// With ForkingType the exit of the command with 0 leads from Up, Delaying and Stopping to
+// Seeking, and from there to where it was with the daemon as the command; or, if there
+// is none, to where the end of a command leads:
+//
+//	Up ── exit 0 ──> Seeking ── the daemon is found ──> Up
+//
 // Apart from the states there is what is wanted: from the first stop request, or the
 // time limit, nothing is started any more, whatever the state is.
 //

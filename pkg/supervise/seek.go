@@ -52,70 +52,61 @@ func (l *loop) below() []reap.Proc {
 // seek looks for the daemon. Nothing is reaped between the readings and what follows
 // from them: so a child that is found keeps its number.
 func (l *loop) seek() {
-	var file reap.PIDFile
-	var err error
-	if l.PIDFile != "" {
-		file, err = l.Kernel.ReadPIDFile(l.PIDFile)
-	}
 	ev := event{kind: evSought}
-	var children, others []reap.Proc
-	for _, p := range l.below() {
-		switch _, child := l.Kernel.Exited(p.PID); {
-		case l.before.hasProc(p):
-			continue
-		case child && p.PPID == os.Getpid():
-			children = append(children, p)
-		default:
-			others = append(others, p)
-		}
-		ev.count++
-	}
-	switch {
-	case l.PIDFile == "":
-		ev.pid, err = onlyOne(children)
-	case err == nil:
-		ev.pid, err = namedBy(file, l.before, children, others)
-	default:
-		ev.final = !errors.Is(err, fs.ErrNotExist)
-	}
-	if err != nil {
-		ev.err = &FollowError{Err: err}
-		if l.PIDFile == "" {
+	if l.PIDFile == "" {
+		var children []reap.Proc
+		children, ev.count = l.left()
+		if len(children) == 1 {
+			ev.pid = children[0].PID
+		} else {
 			ev.err = &FollowError{Candidates: children}
+		}
+		l.step(ev)
+		return
+	}
+	file, err := l.Kernel.ReadPIDFile(l.PIDFile)
+	if err != nil {
+		ev.final = !errors.Is(err, fs.ErrNotExist)
+	} else {
+		ev.pid, err = l.named(file)
+	}
+	ev.count = 1
+	if ev.pid == 0 {
+		ev.err = &FollowError{Err: err}
+		if !l.table.blind { // else it would cost too much, again and again
+			_, ev.count = l.left()
 		}
 	}
 	l.step(ev)
 }
 
-var errNotOne = errors.New("not exactly one process")
-
-// onlyOne is the one process that the command has left.
-func onlyOne(children []reap.Proc) (int, error) {
-	if len(children) != 1 {
-		return 0, errNotOne
+// left is what the command has left: those who are children of this process by now, and
+// how many there are with those who are somebody else's yet.
+func (l *loop) left() (children []reap.Proc, all int) {
+	for _, p := range l.below() {
+		if l.before.hasProc(p) {
+			continue
+		}
+		all++
+		if p.PPID == os.Getpid() {
+			children = append(children, p)
+		}
 	}
-	return children[0].PID, nil
+	return children, all
 }
 
-// namedBy is the process that the pid file names, if it is one that the command has left
-// and that has come to this process.
-func namedBy(file reap.PIDFile, b before, children, others []reap.Proc) (int, error) {
-	is := func(procs []reap.Proc) *reap.Proc {
-		for i := range procs {
-			if procs[i].PID == file.PID {
-				return &procs[i]
-			}
-		}
-		return nil
-	}
+// named is the process that the pid file names, if the command has left it and it is a
+// child of this process by now.
+func (l *loop) named(file reap.PIDFile) (int, error) {
+	_, child := l.Kernel.Exited(file.PID)
 	switch {
-	case file.Made == b.file:
+	case file.Made == l.before.file:
 		return 0, fmt.Errorf("pid file: process %d: it was written before the command was started", file.PID)
-	case is(children) != nil:
+	case child && !l.before.has(file.PID):
 		return file.PID, nil
+	case child:
+		return 0, fmt.Errorf("pid file: process %d: it was there before the command", file.PID)
+	default:
+		return 0, fmt.Errorf("pid file: process %d: it is not one that the command has left, whose parent has ended", file.PID)
 	}
-	if p := is(others); p != nil {
-		return 0, fmt.Errorf("pid file: process %d: it is a child of %d, which has not ended", p.PID, p.PPID)
-	}
-	return 0, fmt.Errorf("pid file: process %d: it is none that the command has left", file.PID)
 }
