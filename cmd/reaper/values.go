@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -31,6 +32,7 @@ const (
 	hintSignal       = "use a name such as TERM, a number from 1 to 64, RTMIN+n or RTMAX-n"
 	hintSignalOrNone = "use a name such as TERM, a number from 1 to 64, RTMIN+n, RTMAX-n or none"
 	hintDuration     = "use seconds, or units as in 1m30s or 500ms"
+	hintSize         = "use bytes, or units as in 10MiB, 10MB or 10m"
 	hintRewrite      = "use FROM:TO, as in TERM:QUIT, or FROM:none"
 	hintPattern      = "it is matched against the command line, as by pgrep -f; put a \\ before a character that is meant"
 	hintExits        = "use codes from 0 to 255 and names of signals, as in 143,TERM"
@@ -160,6 +162,41 @@ func (v durationValue) Set(text string) error {
 
 func (v durationValue) String() string { return "" }
 func (v durationValue) Type() string   { return "duration" }
+
+// parseSize takes a number of bytes, or of a unit in any case. One letter is binary,
+// as docker run --memory and systemd have it; a B makes it decimal, as in GNU's programs.
+func parseSize(text string) (int64, error) {
+	unit := strings.TrimLeft(text, "0123456789")
+	digits := strings.TrimSuffix(text, unit)
+	bytes, ok := map[string]int64{
+		"": 1, "B": 1,
+		"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40,
+		"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40,
+		"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+	}[strings.ToUpper(unit)]
+	if !ok || digits == "" {
+		return 0, &usageError{"not a size", hintSize}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n > math.MaxInt64/bytes {
+		return 0, &usageError{"too large a size", "8 EiB is the most"}
+	}
+	return n * bytes, nil
+}
+
+// sizeValue is a number of bytes.
+type sizeValue struct{ bytes *int64 }
+
+func (v sizeValue) Set(text string) error {
+	n, err := parseSize(text)
+	if err == nil {
+		*v.bytes = n
+	}
+	return err
+}
+
+func (v sizeValue) String() string { return "" }
+func (v sizeValue) Type() string   { return "size" }
 
 // rewriteValue is FROM:TO, several of them with commas.
 type rewriteValue struct {

@@ -211,6 +211,61 @@ func FuzzParseDuration(f *testing.F) {
 	})
 }
 
+func TestParseSize(t *testing.T) {
+	const kib, mib, gib, tib = int64(1) << 10, int64(1) << 20, int64(1) << 30, int64(1) << 40
+	for text, want := range map[string]int64{
+		"0": 0, "0k": 0, "1": 1, "00010": 10, "4096": 4096, "10B": 10, "10b": 10,
+		"10MiB": 10 * mib, "10mib": 10 * mib, "10MIB": 10 * mib,
+		"10MB": 10e6, "10mb": 10e6, "10Mb": 10e6,
+		"10m": 10 * mib, "10M": 10 * mib,
+		"3k": 3 * kib, "3KiB": 3 * kib, "3kB": 3e3, "2g": 2 * gib, "2GiB": 2 * gib, "2GB": 2e9,
+		"1t": tib, "1TiB": tib, "1TB": 1e12,
+		"9223372036854775807": math.MaxInt64, "8388607t": 8388607 * tib, "9223372TB": 9223372e12,
+	} {
+		if got, err := parseSize(text); err != nil || got != want {
+			t.Errorf("parseSize(%q) = %d, %v; want %d", text, got, err, want)
+		}
+	}
+}
+
+func TestParseSizeRefuses(t *testing.T) {
+	const not, large = "not a size", "too large a size"
+	for text, want := range map[string]string{
+		"": not, " ": not, "k": not, "MiB": not, "B": not, "ten": not, "10 MiB": not, "10MiB ": not, " 10": not,
+		"-1": not, "+1": not, "-1m": not, "1.5m": not, ".5g": not, "1e6": not, "0x10": not, "1_000": not, "1,000": not,
+		"10p": not, "10MiBs": not, "10MM": not, "10Bm": not, "10i": not, "10mi": not, "10\n": not, "1m1k": not, "\u0661": not,
+		"9223372036854775808": large, "8388608t": large, "9223373TB": large, "99999999999999999999999": large,
+		"99999999999999999999999k": large,
+	} {
+		got, err := parseSize(text)
+		if err == nil || err.Error() != want || got != 0 {
+			t.Errorf("parseSize(%q) = %d, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+func FuzzParseSize(f *testing.F) {
+	for _, text := range []string{"", "0", "10MiB", "10MB", "10m", "8388608t", "9223372036854775807", "k", "-1", "ſ", "1K", "1\u212a", "\u0250"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		size := int64(-1)
+		if err := (sizeValue{&size}).Set(text); err != nil {
+			wantUsageError(t, err)
+			if size != -1 {
+				t.Fatalf("%q is refused and sets %d", text, size)
+			}
+			return
+		}
+		if size < 0 {
+			t.Fatalf("parseSize(%q) = %d", text, size)
+		}
+		if again, err := parseSize(strconv.FormatInt(size, 10)); err != nil || again != size {
+			t.Fatalf("parseSize(%q) = %d, which is read as %d, %v", text, size, again, err)
+		}
+	})
+}
+
 func TestRewrite(t *testing.T) {
 	type rules = map[syscall.Signal]syscall.Signal
 	for text, want := range map[string]rules{
