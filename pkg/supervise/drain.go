@@ -68,6 +68,15 @@ func (m machine) sweep(now time.Time, why Event) (machine, []action) {
 	return m, append(acts, action{kind: actSweep})
 }
 
+// swept takes the time of a sweep off the patience: without /proc it takes a second to
+// find everybody, and more under load, in which nobody could have ended.
+func (m machine) swept(took time.Duration) machine {
+	if m.state == sweeping {
+		m.deadline = m.deadline.Add(took)
+	}
+	return m
+}
+
 // graceGiven is how long leftovers have had.
 func (m machine) graceGiven() time.Duration {
 	if !m.until.IsZero() {

@@ -363,3 +363,20 @@ func TestRunTakesTerminalFromLeftovers(t *testing.T) {
 		s.wantFates("50 killed 5s")
 	})
 }
+
+// However long a sweep takes, who has been killed has the time to end: the next one
+// finds nobody.
+func TestRunSlowSweep(t *testing.T) {
+	onStage(t, leavingConfig(KillLeftovers), func(s *stage) {
+		s.kernel.killCost = 2 * sweepPatience
+		s.kernel.immortal = map[int]bool{50: true} // for the first
+		s.run()
+		s.leave(orphanProc(50))
+		s.wait(3 * sweepPatience)
+		s.kernel.mu.Lock()
+		delete(s.kernel.immortal, 50)
+		s.kernel.mu.Unlock()
+		s.wait(3 * sweepPatience)
+		s.wantFates("50 killed 20.25s")
+	})
+}

@@ -205,6 +205,7 @@ type fakeKernel struct {
 	unhanded  error                   // what SetForeground fails with
 	drainErr  error                   // what Drain fails with, once
 	drainCost time.Duration           // how long Drain takes
+	killCost  time.Duration           // how long KillDescendants takes
 	switchErr error                   // what SetChildSignal fails with
 	lenient   bool                    // the command was taken away, and Run cannot know
 
@@ -491,6 +492,7 @@ func (k *fakeKernel) SignalDescendant(p reap.Proc, sigs ...syscall.Signal) (bool
 }
 
 func (k *fakeKernel) KillDescendants([]reap.Proc) ([]reap.Proc, error) {
+	<-time.After(k.killCost)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.call("kill descendants")

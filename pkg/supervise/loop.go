@@ -193,6 +193,7 @@ func (l *loop) do(a action) bool {
 		l.ask()
 	case actSweep:
 		l.sweep()
+		l.m = l.m.swept(l.cost)
 	case actSeek:
 		l.seek()
 	case actConclude:
