@@ -52,9 +52,9 @@ endif
 NOT_DAEMONS = -skip '^TestRealDaemon'
 KERNEL_TESTS = ./test ./test/bench ./test/demo ./test/probe
 test-kernel:
-	$(GO) test $(TESTFLAGS) -count=1 $(NOT_DAEMONS) $(KERNEL_TESTS)
+	$(GO) test $(TESTFLAGS) -timeout 30m -count=1 $(NOT_DAEMONS) $(KERNEL_TESTS)
 ifneq ($(RACE),)
-	$(GO) test $(TESTFLAGS) $(RACE) -count=1 $(NOT_DAEMONS) $(KERNEL_TESTS)
+	$(GO) test $(TESTFLAGS) $(RACE) -timeout 30m -count=1 $(NOT_DAEMONS) $(KERNEL_TESTS)
 else
 	@echo "skipped: the same with -race, there is no C compiler"
 endif
