@@ -20,6 +20,7 @@ type options struct {
 	parentDeath syscall.Signal
 	leaks       string // what leftovers mean: one of the words below
 	leakOK      patterns
+	output      outputOptions
 	report      string // where --report goes, "" for nowhere
 	verbose     int
 	quiet       bool
@@ -97,6 +98,7 @@ func newFlags(o *options) *pflag.FlagSet {
 
 	addRestartFlags(f, c)
 	addDaemonFlags(f, c)
+	addOutputFlags(f, &o.output)
 
 	f.Var(exitsValue{&c.OKExit}, "ok-exit", "")
 	f.BoolVar(&o.raise, "raise", false, "")
@@ -218,7 +220,10 @@ func (o *options) conflicts() error {
 			"a name counts more than ALL, so give ALL to one of them",
 		}
 	}
-	return o.daemonConflicts()
+	if err := o.daemonConflicts(); err != nil {
+		return err
+	}
+	return o.outputConflicts()
 }
 
 // origin is the option as it was given: itself, or its variable.

@@ -244,6 +244,42 @@ var optionCases = []optionCase{
 		func(o *options) any { return o.config.StartTimeout }, time.Minute,
 	},
 	{
+		"output",
+		[]string{"--output a.log", "--output=a.log"},
+		"a.log", "b.log",
+		func(o *options) any { return o.output.file }, "a.log",
+	},
+	{
+		"output-max-size",
+		[]string{"--output-max-size 1MiB --output a", "--output-max-size=1m --output a"},
+		"", "1k",
+		func(o *options) any { return o.output.maxSize }, int64(1 << 20),
+	},
+	{
+		"output-keep",
+		[]string{"--output-keep 3 --output a"},
+		"", "4",
+		func(o *options) any { return pointed(o.output.keep) }, 3,
+	},
+	{
+		"output-compress",
+		[]string{"--output-compress --output a"},
+		"", "false",
+		func(o *options) any { return o.output.compress }, true,
+	},
+	{
+		"output-prefix",
+		[]string{"--output-prefix"},
+		"true", "false",
+		func(o *options) any { return o.output.prefix }, true,
+	},
+	{
+		"tail",
+		[]string{"--tail 20 --output-prefix"},
+		"", "0",
+		func(o *options) any { return pointed(o.output.tail) }, 20,
+	},
+	{
 		"ok-exit",
 		[]string{"--ok-exit 3,TERM"},
 		"3,TERM", "4",
@@ -653,6 +689,16 @@ func TestMisuse(t *testing.T) {
 		{words{"--pidfile", "x", "cmd"}, "", "--pidfile is for a command that leaves a daemon", "add --type forking"},
 		{words{"cmd"}, "REAPER_PIDFILE=x", "REAPER_PIDFILE is for a command that leaves a daemon", "add --type forking"},
 		{words{"--start-timeout", "5", "cmd"}, "", "--start-timeout has nothing that tells when the command is ready", "add --type forking"},
+
+		{words{"--output-keep", "1", "cmd"}, "", "--output-keep is for the files of --output", "add --output FILE"},
+		{words{"--output-compress", "cmd"}, "", "--output-compress is for the files of --output", "add --output FILE"},
+		{words{"cmd"}, "REAPER_OUTPUT_MAX_SIZE=1k", "REAPER_OUTPUT_MAX_SIZE is for the files of --output", "add --output FILE"},
+		{words{"--output-keep", "-1", "cmd"}, "", "--output-keep -1: out of range", "use a number from 0 to 1048576"},
+		{
+			words{"--tail", "5", "cmd"},
+			"",
+			"--tail needs the output to pass through reaper", "add --output FILE or --output-prefix",
+		},
 
 		{words{"--log-format", "xml"}, "", "--log-format xml: not one of the choices", "use auto, console or json"},
 

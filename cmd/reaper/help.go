@@ -91,7 +91,19 @@ The process it becomes
       --cap-add LIST           those that it has all the same, be it root or not
       --new-session            a session of its own, without job control
 
-Output
+Output of the command
+                               goes to reaper's own stdout and stderr, unless:
+      --output FILE            append both streams to FILE
+      --output-max-size SIZE   put FILE aside when it would be larger (default:
+                               10MiB; 0: never)
+      --output-keep N          how many of those are kept (default: 5; 0: all)
+      --output-compress        compress them
+      --output-prefix          each line on reaper's stdout, with the time, the
+                               name of the command and the stream
+      --tail N                 with these: the last N lines stand in the report,
+                               and in the log if the exit code is not 0
+
+Output of reaper
   -v, --verbose                say what happens; -vv: each orphan too
   -q, --quiet                  errors only
       --log-format F           auto, console or json (auto: console on a

@@ -116,21 +116,5 @@ func (w *lineWriter) withThoseThatWait(line []byte) []byte {
 	}
 }
 
-func (w *lineWriter) write(line []byte) {
-	for len(line) > 0 {
-		n, err := unix.Write(w.fd, line)
-		if errors.Is(err, unix.EAGAIN) { // somebody made it non-blocking
-			_, err = unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}, -1)
-			n = 0
-		}
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			w.err = err // closed or broken: there is nobody to tell
-			return
-		}
-		w.err = nil
-		line = line[n:]
-	}
-}
+// write keeps the error: there is nobody to tell.
+func (w *lineWriter) write(lines []byte) { _, w.err = descriptor(w.fd).Write(lines) }

@@ -28,6 +28,10 @@ import (
 //	fate     what became of a leftover
 //	count    how many
 //	hint     what might help
+//	to       where output goes: file or prefixed
+//	bytes    how many
+//	stream   stdout or stderr
+//	text     a line that the command has printed
 //	error    what a system call said, or what else is wrong
 const (
 	fieldPID    = "pid"
@@ -41,6 +45,10 @@ const (
 	fieldFate   = "fate"
 	fieldCount  = "count"
 	fieldHint   = "hint"
+	fieldTo     = "to"
+	fieldBytes  = "bytes"
+	fieldStream = "stream"
+	fieldLine   = "text"
 	fieldError  = "error"
 )
 

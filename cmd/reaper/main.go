@@ -15,7 +15,7 @@ func main() {
 	chld, requests, sigs := takeSignals() // first of all: see there
 	p := process{
 		args: os.Args, env: environ(), inherited: inherited(),
-		stdout: output(1), stderr: output(2),
+		stdout: speaker(1), stderr: speaker(2),
 		chld: chld, requests: requests, sigs: sigs, ppid: parent(),
 	}
 	code, raise := p.main()

@@ -22,6 +22,7 @@ type outcome struct {
 	kills   int // of these, and of leftovers
 	told    int // leaks, as they were told
 	result  supervise.Result
+	output  *outputReport         // nil if the command had reaper's own streams
 	err     error                 // of the start
 	leaks   []*supervise.Leftover // those that are not excused
 }

@@ -25,6 +25,7 @@ type report struct {
 	Adopted       int              `json:"orphans_adopted"`
 	Reaped        int              `json:"reaped"`
 	ForcedKills   int              `json:"forced_kills"`
+	Output        *outputReport    `json:"output,omitempty"`
 	Leaks         int              `json:"leaks"`
 	Complete      bool             `json:"complete"`
 	LeftoverCount int              `json:"leftover_count"`
@@ -83,7 +84,7 @@ func (out *outcome) report(o *options, code int) []byte {
 			User: res.Usage.User.Seconds(), System: res.Usage.System.Seconds(), MaxRSS: res.Usage.MaxRSS,
 		},
 		Restarts: res.Restarts, Adopted: res.Orphans, Reaped: res.Orphans + out.reaped, ForcedKills: out.kills,
-		Leaks: out.leakCount(), Complete: !res.Blind, LeftoverCount: len(res.Leftovers) + res.Forgotten,
+		Output: out.output, Leaks: out.leakCount(), Complete: !res.Blind, LeftoverCount: len(res.Leftovers) + res.Forgotten,
 		Leftovers: make([]leftoverReport, 0, len(res.Leftovers)),
 	}
 	if !out.started.IsZero() {

@@ -50,6 +50,10 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	if err != nil {
 		return p.misused(err), 0
 	}
+	capture, err := o.captureOutput(command)
+	if err != nil {
+		return p.misused(err), 0
+	}
 	if err := p.becomeInit(o); err != nil {
 		return p.failAs(o, err), 0
 	}
@@ -67,6 +71,9 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 			o.as.started()
 		}
 	}}
+	if capture != nil {
+		capture.tell(o)
+	}
 	outcome.result, outcome.err = s.Run(context.Background(), p.chld, p.sigs)
 	if outcome.err != nil {
 		fmt.Fprintln(p.stderr, o.startLine(outcome.err, command[0])) //nolint:errcheck // there is nobody else to tell
@@ -76,6 +83,13 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 		log.print(leakTable(&outcome, o))
 	}
 	code, raise = exitOf(o, &outcome)
+	if capture != nil {
+		tail := capture.end(o, log)
+		outcome.output = capture.report(tail)
+		if code != 0 {
+			log.lastLines(tail)
+		}
+	}
 	if err := target.write(outcome.report(o, code)); err != nil {
 		log.error("report could not be written", err)
 	}

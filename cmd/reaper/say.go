@@ -11,13 +11,13 @@ import (
 // What is said before there is a command, to whoever called: plain lines on
 // stderr that start with the name of the program. Afterwards log.go speaks.
 
-// output writes to a descriptor while every signal is blocked on its thread. Package
+// speaker writes to a descriptor while every signal is blocked on its thread. Package
 // os would end the program by SIGPIPE when nobody reads; and a terminal that does
 // not want output from the background (stty tostop) would have the write begun
 // again and again, by a SIGTTOU each time.
-type output int
+type speaker int
 
-func (fd output) Write(text []byte) (n int, err error) {
+func (fd speaker) Write(text []byte) (n int, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	var all, before unix.Sigset_t
@@ -28,14 +28,7 @@ func (fd output) Write(text []byte) (n int, err error) {
 		return 0, err
 	}
 	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) //nolint:errcheck // it could be read, so it can be written
-	for n < len(text) {
-		wrote, err := unix.Write(int(fd), text[n:])
-		if err != nil {
-			return n, err
-		}
-		n += wrote
-	}
-	return n, nil
+	return descriptor(fd).Write(text)
 }
 
 // complain says one line.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -23,6 +24,9 @@ type Config struct {
 	// [reap.Command].
 	Inherited *reap.Inheritance
 
+	// Stdout and Stderr are what it has as its descriptors 1 and 2; nil is what this
+	// process has.
+	Stdout, Stderr *os.File
 	// Attributes are what the command has otherwise than this process.
 	Attributes reap.Attributes
 

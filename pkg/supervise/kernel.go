@@ -74,7 +74,7 @@ func NewKernel() Kernel {
 func (s *system) Start(c *Config) (int, error) {
 	s.names = c.NameOrphans
 	cmd := reap.Command{
-		Args: c.Args, Env: c.Env, Inherited: c.Inherited, Attributes: c.Attributes, ParentDeath: c.ChildParentDeath,
+		Args: c.Args, Env: c.Env, Inherited: c.Inherited, Attributes: c.Attributes, Stdout: c.Stdout, Stderr: c.Stderr, ParentDeath: c.ChildParentDeath,
 		Group: c.Placement, ListenPID: c.ListenPID,
 	}
 	if c.Placement == reap.OwnGroup && s.tty != nil && s.tty.Foreground() == s.own && interactive() {
