@@ -1,9 +1,12 @@
 package reap_test
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -39,6 +42,59 @@ func ExampleDrain() {
 		}
 		<-changes
 	}
+}
+
+// A program that runs other people's programs by os/exec, be it PID 1 or not. What those
+// leave behind is reaped; their exit codes come from Run, as ever.
+func ExampleOrphans() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	reaping := make(chan error, 1)
+	go func() { reaping <- reap.Orphans(ctx, reap.OrphanOptions{}) }()
+
+	for _, script := range os.Args[1:] {
+		err := exec.CommandContext(ctx, "sh", "-c", script).Run()
+		fmt.Println(script, "ended:", err)
+	}
+
+	stop()
+	if err := <-reaping; err != nil {
+		fmt.Println(err)
+	}
+}
+
+// A program that starts children by syscall.ForkExec names them, so that they are not
+// taken for orphans. The lock is held over the start, and the number is forgotten after
+// the wait.
+func ExampleOrphanOptions() {
+	var lock sync.Mutex
+	mine := make(map[int]bool)
+	go func() {
+		err := reap.Orphans(context.Background(), reap.OrphanOptions{
+			OnExit: func(exit reap.Exit) { fmt.Println("an orphan ended:", exit.PID, exit.Status) },
+			Mine: func(pid int) bool {
+				lock.Lock()
+				defer lock.Unlock()
+				return mine[pid]
+			},
+		})
+		fmt.Println(err)
+	}()
+
+	lock.Lock()
+	pid, err := syscall.ForkExec("/bin/true", []string{"true"}, nil)
+	mine[pid] = true
+	lock.Unlock()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var status syscall.WaitStatus
+	_, err = syscall.Wait4(pid, &status, 0, nil)
+	fmt.Println(status, err)
+	lock.Lock()
+	delete(mine, pid)
+	lock.Unlock()
 }
 
 // Whatever goes wrong is a StartError that tells what failed, and with which file.

@@ -89,7 +89,7 @@ func (c *fakeChildren) reap(exits []Exit) ([]Exit, bool, error) {
 		c.waited = append(c.waited, time.Since(at))
 		exits = append(exits, Exit{})
 	}
-	return exits, true, c.err
+	return exits, len(c.orphans)+c.owned > 0, c.err
 }
 
 // inLoop runs the scene beside the loop, in which time passes only while all wait.
@@ -153,8 +153,7 @@ func TestOrphanLoopIdle(t *testing.T) {
 	})
 }
 
-// One exit is seen at once, and costs three looks: it, one after the gap, and one with
-// the signal on again.
+// One exit is seen at once, and costs one look.
 func TestOrphanLoopOne(t *testing.T) {
 	inLoop(t, 0, func(c *fakeChildren) {
 		began := time.Now()
@@ -164,7 +163,7 @@ func TestOrphanLoopOne(t *testing.T) {
 		for _, at := range c.looks {
 			looks = append(looks, at.Sub(began))
 		}
-		if want := []time.Duration{0, shortestGap, shortestGap}; !slices.Equal(looks, want) {
+		if want := []time.Duration{0}; !slices.Equal(looks, want) {
 			c.Errorf("looks after %v, want %v", looks, want)
 		}
 	})
@@ -179,7 +178,7 @@ func TestOrphanLoopStorm(t *testing.T) {
 			c.pass(300 * time.Microsecond)
 		}
 		c.pass(time.Second)
-		if most := exits*300*time.Microsecond/shortestGap + 4; len(c.looks) > int(most) || c.turns != 3 {
+		if most := exits*300*time.Microsecond/shortestGap + 5; len(c.looks) > int(most) || c.turns != 3 {
 			c.Errorf("%d looks, %d turns of the signal", len(c.looks), c.turns)
 		}
 		if longest := slices.Max(c.waited); longest > shortestGap || len(c.waited) != exits {
@@ -191,7 +190,9 @@ func TestOrphanLoopStorm(t *testing.T) {
 // An exit between the last look and the turning on of the signal makes no signal.
 func TestOrphanLoopTurnsOn(t *testing.T) {
 	inLoop(t, 0, func(c *fakeChildren) {
-		c.exit(true)
+		for range load {
+			c.exit(true)
+		}
 		c.pass(shortestGap - 1)
 		c.exit(false) // it is off
 		if c.on {
@@ -287,8 +288,14 @@ func TestOrphanLoopLosesNothing(t *testing.T) {
 // Whatever it waits for, it ends with ctx, after one more look.
 func TestOrphanLoopEnds(t *testing.T) {
 	for name, scene := range map[string]func(c *fakeChildren){
-		"idle":                 func(*fakeChildren) {},
-		"gap":                  func(c *fakeChildren) { c.exit(true); synctest.Wait() },
+		"idle": func(*fakeChildren) {},
+		"one":  func(c *fakeChildren) { c.exit(true); synctest.Wait() },
+		"load": func(c *fakeChildren) {
+			for range load {
+				c.exit(true)
+			}
+			synctest.Wait()
+		},
 		"zombies of others":    func(c *fakeChildren) { c.exit(false); synctest.Wait() },
 		"gap of others":        func(c *fakeChildren) { c.exit(false); synctest.Wait(); c.exit(false); synctest.Wait() },
 		"something has exited": func(c *fakeChildren) { c.exit(true) },

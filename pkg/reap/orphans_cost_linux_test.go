@@ -1,10 +1,10 @@
 package reap
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -48,7 +48,11 @@ var stormReaper = newRole("storm-reaper", func(args []string) error {
 	} else {
 		chld := make(chan os.Signal, 1)
 		loop := orphanLoop{
-			reap: Drain, onExit: onExit, chld: chld,
+			reap: func(exits []Exit) ([]Exit, bool, error) {
+				exits, _, err := Drain(exits)
+				return exits, false, err
+			},
+			onExit: onExit, chld: chld,
 			notify: func() { signal.Notify(chld, unix.SIGCHLD) }, stop: func() { signal.Stop(chld) },
 		}
 		err = loop.run(ctx)
@@ -74,7 +78,7 @@ func orphanCost(tb testing.TB, rounds, orphans int) (alone, beside time.Duration
 	for range rounds {
 		for i, way := range []string{"alone", "beside"} {
 			out := stormReaper.run(tb, way, strconv.Itoa(orphans))
-			ns, err := strconv.Atoi(string(bytes.TrimSpace([]byte(out))))
+			ns, err := strconv.Atoi(out)
 			if err != nil {
 				tb.Fatal(err)
 			}
@@ -91,6 +95,96 @@ func TestOrphansCost(t *testing.T) {
 	t.Logf("CPU time for an orphan: %v, with wait4(-1) %v", beside, alone)
 	if beside > 4*alone {
 		t.Errorf("an orphan costs %v, with wait4(-1) it is %v", beside, alone)
+	}
+}
+
+// looker tells what one look costs, in ns, in a process that has so many descriptors,
+// living children, and children that have exited and have owners.
+var looker = newRole("looker", func(args []string) error {
+	var numbers []int
+	for _, arg := range args {
+		n, err := strconv.Atoi(arg)
+		if err != nil {
+			return err
+		}
+		numbers = append(numbers, n)
+	}
+	if err := BecomeSubreaper(); err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	crowd := exec.Command("sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do ( read x <&3 & ); i=$((i+1)); done", numbers[1]))
+	crowd.ExtraFiles = []*os.File{r}
+	if err := crowd.Run(); err != nil {
+		return err
+	}
+	var owned []*exec.Cmd
+	for range numbers[2] {
+		cmd := exec.Command("true")
+		if err := cmd.Start(); err != nil {
+			return err
+		}
+		owned = append(owned, cmd)
+	}
+	for _, cmd := range owned {
+		for exited := false; !exited; {
+			_, exited = isChild(cmd.Process.Pid)
+		}
+	}
+	for range numbers[0] {
+		if _, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			return err
+		}
+	}
+	u, err := newUnowned(nil)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	const looks = 20
+	begin := cpuTime()
+	for range looks {
+		if exits, left, err := u.reap(nil); len(exits) > 0 || !left || err != nil {
+			return fmt.Errorf("reaped %v, %v, %w", exits, left, err)
+		}
+	}
+	fmt.Print((cpuTime() - begin).Nanoseconds() / looks)
+	for _, cmd := range owned {
+		if err := cmd.Wait(); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
+// A look leaves everybody alone, be there more who have owners than are held at a time.
+func TestOrphansLook(t *testing.T) {
+	looker.run(t, "100", "100", "100")
+}
+
+// What it costs to look where children of others have exited, in programs of several
+// kinds.
+func BenchmarkOrphansLook(b *testing.B) {
+	for _, kind := range []struct{ descriptors, living, owned int }{
+		{0, 0, 1}, {1000, 0, 1}, {10_000, 0, 1}, {0, 3000, 1}, {0, 0, 100},
+	} {
+		b.Run(fmt.Sprintf("descriptors=%d,living=%d,owned=%d", kind.descriptors, kind.living, kind.owned), func(b *testing.B) {
+			lowest := math.MaxInt
+			for b.Loop() {
+				out := looker.run(b, strconv.Itoa(kind.descriptors), strconv.Itoa(kind.living), strconv.Itoa(kind.owned))
+				ns, err := strconv.Atoi(out)
+				if err != nil {
+					b.Fatal(err)
+				}
+				lowest = min(lowest, ns)
+			}
+			b.ReportMetric(float64(lowest)/1000, "µs/look")
+			b.ReportMetric(0, "ns/op")
+		})
 	}
 }
 

@@ -113,11 +113,11 @@ func adopt() (restore func(), err error) {
 
 // orphanLoop decides when to look.
 //
-// A SIGCHLD costs a Go program several times what a reaping does. So once a look has
-// reaped something it is turned off, and the children are looked at every few
-// milliseconds instead, until a look reaps nothing, as network drivers do with their
-// interrupts. After a look that reaped nothing it stays on, as turning it off and on
-// costs as much as some signals; but the next look is as much later.
+// A SIGCHLD costs a Go program several times what a reaping does. So under load it is
+// turned off, and the children are looked at every few milliseconds instead, until a
+// look reaps nothing, as network drivers do with their interrupts. Otherwise it stays
+// on, as turning it off and on costs as much as some signals; but between two looks
+// there is the same gap.
 //
 // No exit is lost. One that comes while the signal is on fills the channel; it was
 // emptied before the look, so the look sees what was told before. One that comes while
@@ -142,6 +142,9 @@ const (
 	// shortestGap is between two looks under load. With less the timer costs more than
 	// the reaping, and with more nothing is saved.
 	shortestGap = 5 * time.Millisecond
+	// load is how many a look reaps under load: about as many signals cost what it
+	// costs to turn them off and on.
+	load = 4
 	// gapFactor times what a look has cost is the gap, so that thousands of children
 	// or of descriptors take no more than a small part of a processor.
 	gapFactor = 10
@@ -160,13 +163,15 @@ func (l *orphanLoop) run(ctx context.Context) error {
 	for {
 		last := ctx.Err() != nil
 		left, err := l.look()
+		if len(l.exits) > 0 {
+			relook = shortestGap
+		}
 		switch {
 		case err != nil || last:
 			return err
-		case len(l.exits) > 0: // load
+		case len(l.exits) >= load, len(l.exits) > 0 && !l.on:
 			l.turn(false)
 			l.pause(ctx, l.gap, nil)
-			relook = shortestGap
 		case !l.on:
 			l.turn(true) // and look
 		case !left:

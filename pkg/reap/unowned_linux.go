@@ -93,12 +93,12 @@ func checkPidfds() error {
 }
 
 // reap reaps each child that has exited and has no owner, and appends it to exits.
-// left reports that there are, or may be, others that have exited. It may miss one;
-// then left is true, as the kernel has told that one has exited and is asked first:
-// whether all are reaped never depends on what /proc shows.
+// left reports that others have exited. It may miss one; then left is true. Whether all
+// are reaped never depends on what /proc shows: it is the kernel who is asked, first
+// and last, whether anybody has exited.
 func (u *unowned) reap(exits []Exit) (_ []Exit, left bool, err error) {
 	if _, ok := Peek(); !ok {
-		return exits, false, nil
+		return exits, false, nil // as a rule; and /proc is not read
 	}
 	pids, err := u.children.list()
 	clear(u.owned)
@@ -110,7 +110,8 @@ func (u *unowned) reap(exits []Exit) (_ []Exit, left bool, err error) {
 	if lacking(err) {
 		err = nil // another time
 	}
-	return exits, true, err
+	_, left = Peek()
+	return exits, left, err
 }
 
 // lacking reports that the machine or the process has too much open, or too little

@@ -3,6 +3,7 @@
 package reap
 
 import (
+	"context"
 	"errors"
 	"syscall"
 	"time"
@@ -28,6 +29,9 @@ func Drain(exits []Exit) (_ []Exit, more bool, err error) { return exits, false,
 
 // Reap works on Linux alone.
 func Reap(int) (exit Exit, ok bool) { return Exit{}, false }
+
+// Orphans works on Linux alone.
+func Orphans(context.Context, OrphanOptions) error { return ErrUnsupported }
 
 // Peek works on Linux alone.
 func Peek() (pid int, ok bool) { return 0, false }
