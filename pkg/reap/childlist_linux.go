@@ -76,6 +76,7 @@ func appendNumbers(numbers []int, entries []byte) []int {
 
 // childList reads which children this process has.
 type childList struct {
+	first   int // the thread with the number of the process
 	threads numberedDir
 	byPPID  bool // the kernel has no file children: all of /proc is read
 	pids    []int
@@ -88,10 +89,10 @@ func openChildList() (*childList, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &childList{threads: threads}
+	l := &childList{first: os.Getpid(), threads: threads}
 	// The first thread is there, be it as a zombie. So if this is missing it is
 	// always.
-	err = l.appendChildren(os.Getpid())
+	err = l.appendChildren(l.first)
 	l.byPPID = errors.Is(err, unix.ENOENT)
 	if err != nil && !l.byPPID {
 		threads.close()
@@ -102,33 +103,43 @@ func openChildList() (*childList, error) {
 
 func (l *childList) close() { l.threads.close() }
 
-// list reads the children of each thread. It is no snapshot: a child may be missing
-// if another before it was waited for while the list was read, as the kernel counts
-// from the start then (get_children_pid in fs/proc/array.c), or if it was handed from
-// a thread that has ended to one that had been read. What is named may have gone.
-// The pids are good until the next call.
-func (l *childList) list() ([]int, error) {
+// adopted reads the children of the first thread: orphans come to that (find_new_reaper
+// in kernel/exit.c). It is no snapshot: a child may be missing if another before it was
+// waited for meanwhile, as the kernel counts from the start then (get_children_pid
+// in fs/proc/array.c). What is named may have gone. The pids are good until the next
+// call.
+func (l *childList) adopted() ([]int, error) {
+	l.pids = l.pids[:0]
+	if !l.byPPID {
+		return l.pids, l.appendChildren(l.first)
+	}
+	procs, err := Procs()
+	for _, p := range procs {
+		if p.PPID == l.first {
+			l.pids = append(l.pids, p.PID)
+		}
+	}
+	return l.pids, err
+}
+
+// others reads the children of all other threads, likewise. One may be missing because
+// its thread has ended and handed it to another.
+func (l *childList) others() ([]int, error) {
 	l.pids = l.pids[:0]
 	if l.byPPID {
-		procs, err := Procs()
-		for _, p := range procs {
-			if p.PPID == os.Getpid() {
-				l.pids = append(l.pids, p.PID)
-			}
-		}
-		return l.pids, err
+		return nil, nil
 	}
 	threads, err := l.threads.list()
-	if err != nil {
-		return nil, err
-	}
 	for _, tid := range threads {
-		err := l.appendChildren(tid)
-		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ESRCH) {
-			return nil, err // else the thread has ended
+		if tid == l.first || err != nil {
+			continue
+		}
+		err = l.appendChildren(tid)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) {
+			err = nil // the thread has ended
 		}
 	}
-	return l.pids, nil
+	return l.pids, err
 }
 
 // appendChildren reads the children of one thread (CONFIG_PROC_CHILDREN, Linux 4.2).

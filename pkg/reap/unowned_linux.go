@@ -41,6 +41,7 @@ type unowned struct {
 	open     numberedDir
 	owned    map[int]bool // in one call of reap: children that have exited, and have a descriptor
 	held     []held
+	looks    int
 }
 
 // held is a child that has exited, by a descriptor of our own.
@@ -50,6 +51,10 @@ type held struct{ pid, fd int }
 // costs little for each, and few enough not to be missed by a program that has nearly
 // as many open as it may.
 const maxHeld = 32
+
+// othersEach is which look reads the children of all threads, also where orphans come
+// all the time.
+const othersEach = 16
 
 func newUnowned(mine func(pid int) bool) (*unowned, error) {
 	if !ownProc() {
@@ -100,18 +105,28 @@ func (u *unowned) reap(exits []Exit) (_ []Exit, left bool, err error) {
 	if _, ok := Peek(); !ok {
 		return exits, false, nil // as a rule; and /proc is not read
 	}
-	pids, err := u.children.list()
 	clear(u.owned)
-	for err == nil && len(pids) > 0 {
-		if pids, err = u.hold(pids); err == nil {
-			exits, err = u.decide(exits)
-		}
+	u.looks++
+	before := len(exits)
+	exits, err = u.reapOf(u.children.adopted, exits)
+	if err == nil && (len(exits) == before || u.looks%othersEach == 0) {
+		exits, err = u.reapOf(u.children.others, exits)
 	}
 	if lacking(err) {
 		err = nil // another time
 	}
 	_, left = Peek()
 	return exits, left, err
+}
+
+func (u *unowned) reapOf(list func() ([]int, error), exits []Exit) ([]Exit, error) {
+	pids, err := list()
+	for err == nil && len(pids) > 0 {
+		if pids, err = u.hold(pids); err == nil {
+			exits, err = u.decide(exits)
+		}
+	}
+	return exits, err
 }
 
 // lacking reports that the machine or the process has too much open, or too little
@@ -181,7 +196,10 @@ func (u *unowned) decide(exits []Exit) ([]Exit, error) {
 // nothing to do with files, of which some could take long to answer.
 func (u *unowned) readOwned(open []int) {
 	for _, fd := range open {
-		if pid := exitedByHandle(fd); pid != 0 && !u.holds(fd) {
+		if u.holds(fd) {
+			continue
+		}
+		if pid := exitedByHandle(fd); pid != 0 {
 			u.owned[pid] = true
 		}
 	}

@@ -296,6 +296,51 @@ func TestUnownedAllocatesNothing(t *testing.T) {
 	wantCode(t, child, 3)
 }
 
+// However many orphans come to the first thread, the others get their turn.
+func TestUnownedTurns(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	u := mustUnowned(t)
+	released := make(chan int)
+	done := make(chan struct{})
+	defer close(done)
+	var start func()
+	start = func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == os.Getpid() {
+			defer runtime.UnlockOSThread()
+			go start() // while this one is held
+			<-done
+			return
+		}
+		cmd := startChild(t, "exit 3")
+		pid := cmd.Process.Pid
+		mustRelease(t, cmd)
+		released <- pid
+		<-done
+	}
+	go start()
+	pid := <-released
+	awaitExit(t, pid)
+	for look := 1; ; look++ {
+		orphan := mustZombie(t)
+		exits, left, err := u.reap(nil)
+		if err != nil || len(exits) == 0 || exits[0].PID != orphan {
+			t.Fatal(exits, left, err)
+		}
+		if len(exits) == 2 {
+			if exits[1].PID != pid || left {
+				t.Error(exits, left)
+			}
+			return
+		}
+		if !left || look > othersEach {
+			t.Fatalf("look %d: %v", look, left)
+		}
+	}
+}
+
 // Where the kernel has no list of children all of /proc is read.
 func TestUnownedByPPID(t *testing.T) {
 	if !alone(t) {
