@@ -35,7 +35,7 @@ func TestAskTooLate(t *testing.T) {
 		{syscall.ECONNRESET, 200, nil},
 		{net.ErrClosed, 0, net.ErrClosed},
 	} {
-		code, err := ask(unwritable{err: tt.sent, answer: strings.NewReader("HTTP/1.1 200 OK\r\n\r\n")}, "GET / HTTP/1.1\r\n\r\n")
+		code, err := ask(t.Context(), unwritable{err: tt.sent, answer: strings.NewReader("HTTP/1.1 200 OK\r\n\r\n")}, "GET / HTTP/1.1\r\n\r\n")
 		if code != tt.code || !errors.Is(err, tt.err) {
 			t.Errorf("%v: %d, %v; want %d, %v", tt.sent, code, err, tt.code, tt.err)
 		}
@@ -55,10 +55,10 @@ func TestAskTiming(t *testing.T) {
 		"at once":                   {header + "body", 0, false, 0, nil},
 		"slow":                      {header, 100 * time.Millisecond, false, time.Duration(len(header)) * 100 * time.Millisecond, nil},
 		"a server that stays":       {header + "body", 0, true, bodyPatience, nil},
-		"a slow body":               {header + strings.Repeat(" ", 100), 200 * time.Millisecond, true, time.Duration(len(header))*200*time.Millisecond + bodyPatience, nil},
+		"a slow body":               {header + strings.Repeat(" ", 100), 100 * time.Millisecond, true, time.Duration(len(header))*100*time.Millisecond + bodyPatience, nil},
 		"too slow":                  {header, sec, true, 5 * sec, ErrTimeout},
 		"silent":                    {"", 0, true, 5 * sec, ErrTimeout},
-		"in time, with a slow body": {header + strings.Repeat(" ", 100), 260 * time.Millisecond, true, 5 * sec, nil},
+		"in time, with a slow body": {header + strings.Repeat(" ", 100), 260 * time.Millisecond, true, 4970 * time.Millisecond, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -82,7 +82,7 @@ func TestAskTiming(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*sec)
 				defer cancel()
 				release := closeAt(ctx, ours)
-				code, err := ask(ours, "GET / HTTP/1.1\r\n\r\n")
+				code, err := ask(ctx, ours, "GET / HTTP/1.1\r\n\r\n")
 				took := time.Since(start)
 				release()
 				ours.Close() //nolint:errcheck // it may have been closed
@@ -94,6 +94,43 @@ func TestAskTiming(t *testing.T) {
 					t.Errorf("%d, %v after %v; want %v after %v", code, err, took, tt.err, tt.took)
 				}
 			})
+		})
+	}
+}
+
+// A server that has more to say when its status is known can say it, and is not cut off
+// by the limit before that.
+func TestAskTakesTheBody(t *testing.T) {
+	const header, piece = "HTTP/1.1 200 OK\r\n\r\n", 4096
+	for _, tt := range []struct{ size, taken int }{
+		{0, 0},
+		{piece, piece},
+		{bodyLimit, bodyLimit},
+		{3 * bodyLimit, bodyLimit + piece},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			taken := make(chan int)
+			go func() {
+				defer theirs.Close() //nolint:errcheck // never fails
+				request(theirs)
+				io.WriteString(theirs, header) //nolint:errcheck // the next shows
+				n := 0
+				for n < tt.size {
+					<-time.After(time.Millisecond)
+					more, err := theirs.Write(make([]byte, min(piece, tt.size-n)))
+					n += more
+					if err != nil {
+						break
+					}
+				}
+				taken <- n
+			}()
+			code, err := ask(t.Context(), ours, "GET / HTTP/1.1\r\n\r\n")
+			ours.Close() //nolint:errcheck // never fails
+			if n := <-taken; code != 200 || err != nil || n < min(tt.size, bodyLimit) || n > tt.taken {
+				t.Errorf("%d bytes: %d were taken; %d, %v", tt.size, n, code, err)
+			}
 		})
 	}
 }

@@ -14,7 +14,7 @@ import (
 const (
 	// bodyLimit and bodyPatience are how much of a body is taken in, and for how long.
 	bodyLimit    = 1 << 20
-	bodyPatience = 250 * time.Millisecond
+	bodyPatience = time.Second
 )
 
 var errNoAddress = errors.New("the name has no address")
@@ -50,7 +50,7 @@ func (t Target) probe(ctx context.Context) error {
 	if t.request == "" {
 		return nil
 	}
-	code, err := ask(c, t.request)
+	code, err := ask(ctx, c, t.request)
 	switch {
 	case err != nil:
 		return reason(ctx, err)
@@ -61,29 +61,35 @@ func (t Target) probe(ctx context.Context) error {
 }
 
 // ask sends a request and returns the status of the answer.
-//
-// The body does not matter, but is taken in as far as it is short and comes at once. A
-// server that is still writing when the connection is closed gets ECONNRESET or
-// SIGPIPE, and it would be the health check that kills it.
-func ask(c net.Conn, request string) (code int, err error) {
+func ask(ctx context.Context, c net.Conn, request string) (code int, err error) {
 	_, err = io.WriteString(c, request)
 	if err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
 		return 0, err // else it has closed the connection, perhaps with an answer
 	}
 	limited := &io.LimitedReader{R: c, N: headerLimit}
-	r := bufio.NewReader(limited)
-	code, err = readAnswer(r)
+	code, err = readAnswer(bufio.NewReader(limited))
 	switch {
 	case errors.Is(err, errBreaksOff) && limited.N == 0:
 		return 0, errLongHeader
 	case err != nil:
 		return 0, err
 	}
-	limited.N = bodyLimit
-	if c.SetReadDeadline(time.Now().Add(bodyPatience)) == nil {
-		io.Copy(io.Discard, r) //nolint:errcheck // whatever ends it, the status is known
-	}
+	takeBody(ctx, c)
 	return code, nil
+}
+
+// takeBody reads the body and forgets it, as far as it is short and comes soon. A server
+// that is still writing when the connection is closed gets ECONNRESET or SIGPIPE, and
+// it would be the health check that kills it. One that does not close, or has no end
+// to say, is not waited for until ctx ends: the probe has succeeded.
+func takeBody(ctx context.Context, c net.Conn) {
+	patience := bodyPatience
+	if end, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(end)/2)
+	}
+	if c.SetReadDeadline(time.Now().Add(patience)) == nil {
+		io.Copy(io.Discard, io.LimitReader(c, bodyLimit)) //nolint:errcheck // whatever ends it, the status is known
+	}
 }
 
 // resolver looks up names by Go alone, on connections that end with the context.
