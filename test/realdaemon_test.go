@@ -225,17 +225,37 @@ func commandName(line string) string {
 	return name
 }
 
+// recipe is the options that docs/daemons.md has for a daemon, with its pid file where
+// the test has it.
+func (d *realDaemon) recipe(t *testing.T, name string) []string {
+	t.Helper()
+	for line := range strings.Lines(readFile(t, "../docs/daemons.md")) {
+		options, command, found := strings.Cut(line, " -- ")
+		if words := strings.Fields(options); found && words[0] == "reaper" && commandName(strings.TrimSpace(command)) == name {
+			if i := slices.Index(words, "--pidfile"); i >= 0 {
+				words[i+1] = d.expand(d.pidfile)
+			}
+			return words[1:]
+		}
+	}
+	t.Fatalf("docs/daemons.md has no recipe for %s", name)
+	return nil
+}
+
 // Daemons as they are: each forks itself away, is followed, comes back when it is
 // killed, gets its signals, and leaves nothing behind.
 func TestRealDaemon(t *testing.T) {
 	for name, d := range realDaemons {
-		for _, way := range []string{"pidfile", "only child"} {
+		for _, way := range []string{"pidfile", "only child", "recipe"} {
 			t.Run(name+"/"+way, func(t *testing.T) {
 				d := d // a copy: each has its own directory and port
 				d.prepare(t)
 				options := []string{"-v", "--type", "forking", "--restart", "on-failure", "--restart-delay", "10ms", "--start-timeout", "60s"}
-				if way == "pidfile" {
+				switch way {
+				case "pidfile":
 					options = append(options, "--pidfile", d.expand(d.pidfile))
+				case "recipe":
+					options = append([]string{"-v"}, d.recipe(t, name)...)
 				}
 				s := d.launch(t, d.args, options...)
 				s.followed()
