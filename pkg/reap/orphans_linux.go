@@ -52,7 +52,9 @@ var orphansRunning = make(chan struct{}, 1)
 //   - children that C code forks and waits for, as system(3) does. Nothing can be done
 //     for them;
 //   - children that are started on a thread which has a descriptor table of its own
-//     (unshare(2) with CLONE_FILES).
+//     (unshare(2) with CLONE_FILES);
+//   - what a child makes a child of its parent (CLONE_PARENT), as runc does, until
+//     [os.FindProcess] has opened it.
 //
 // The reverse is true as well: whoever has a pidfd of an orphan, as by
 // [os.FindProcess], keeps it from being reaped until that is closed.
