@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise"
 )
 
 // The exit codes that are not the command's own.
@@ -40,7 +41,7 @@ func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 		err = res.Err
 	}
 	switch {
-	case (res.TimedOut || res.Unready) && !res.Lost:
+	case (res.TimedOut || res.Cause == supervise.CauseNotReady) && !res.Lost:
 		code = exitTimeout
 	case errors.As(err, &failed) && (failed.Op == "exec" || failed.Op == "find"):
 		code = o.startCode(failed)

@@ -131,8 +131,10 @@ func (out *outcome) how() string {
 		return "lost"
 	case out.result.TimedOut:
 		return "time limit"
-	case out.result.Unready:
+	case out.result.Cause == supervise.CauseNotReady:
 		return "not ready"
+	case out.result.Cause == supervise.CauseWatchdog:
+		return "watchdog"
 	case out.result.Status.Signaled():
 		return "signal"
 	default:

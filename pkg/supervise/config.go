@@ -36,10 +36,15 @@ type Config struct {
 	// daemon. Without it that must be the one process that is left.
 	PIDFile string
 	// StartTimeout is how long it may take until the command is ready: for ForkingType,
-	// until the daemon is known. Then it is stopped, StopTimeout after that, or Grace if
+	// until the daemon is known, for NotifyType until it says so. Then it is stopped, StopTimeout after that, or Grace if
 	// there is none, killed, and counts as failed. 0 is for ever, but for a PIDFile
 	// when the command has exited: that has 90 seconds.
 	StartTimeout time.Duration
+
+	// Watchdog is how often a command that is ready has to send WATCHDOG=1 at least, as
+	// long as it runs. If it does not it gets SIGABRT, is killed as after a StartTimeout,
+	// and counts as failed. 0 is never. Only with Supervisor.Messages.
+	Watchdog time.Duration
 
 	// Placement is the process group and session of the command.
 	Placement reap.Group
@@ -129,6 +134,8 @@ const (
 	// ForkingType exits with 0 and leaves a daemon, which is the command from there on:
 	// as this process adopts orphans, the daemon becomes its child.
 	ForkingType
+	// NotifyType is the command, and says by sd_notify(3) when it is ready.
+	NotifyType
 )
 
 // LeftoverPolicy tells what becomes of leftovers.
@@ -194,6 +201,7 @@ func (c *Config) Validate() error {
 	duration("Settle", c.Settle)
 	duration("TimeLimit", c.TimeLimit)
 	duration("StartTimeout", c.StartTimeout)
+	duration("Watchdog", c.Watchdog)
 	duration("RestartDelay", c.RestartDelay)
 	duration("RestartMaxDelay", c.RestartMaxDelay)
 	duration("RestartReset", c.RestartReset)
@@ -207,7 +215,7 @@ func (c *Config) Validate() error {
 		bad("Restart", "no policy %d", c.Restart)
 	}
 	switch {
-	case c.Type > ForkingType:
+	case c.Type > NotifyType:
 		bad("Type", "no type %d", c.Type)
 	case c.PIDFile != "" && c.Type != ForkingType:
 		bad("PIDFile", "the command is not to leave a daemon")

@@ -53,6 +53,9 @@ func describeEvent(ev Event, pid int) string {
 	if ev.Kind == CommandExited || ev.Kind == OrphanReaped || ev.Kind == DaemonEnded {
 		word += " " + ev.Status.String()
 	}
+	if ev.Text != "" {
+		word += fmt.Sprintf(" %q", ev.Text)
+	}
 	if ev.Err != nil {
 		word += ": " + ev.Err.Error()
 	}
@@ -136,6 +139,8 @@ func eventName(k eventKind) string {
 		return "stray"
 	case evSought:
 		return "sought"
+	case evNotify:
+		return "notify"
 	}
 	return ""
 }
@@ -226,6 +231,20 @@ func kindName(k EventKind) string {
 		return "DaemonNotFound"
 	case NotReady:
 		return "NotReady"
+	case Ready:
+		return "Ready"
+	case Reloading:
+		return "Reloading"
+	case Reloaded:
+		return "Reloaded"
+	case Ending:
+		return "Ending"
+	case StatusTold:
+		return "StatusTold"
+	case MessageRefused:
+		return "MessageRefused"
+	case WatchdogMissed:
+		return "WatchdogMissed"
 	case Restarting:
 		return "Restarting"
 	case StartFailed:

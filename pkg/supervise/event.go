@@ -56,8 +56,8 @@ const (
 	// LeftoversSurvived: some could not be killed and are left, as they belong to
 	// another user or wait for a device that does not answer.
 	LeftoversSurvived
-	// DaemonFollowed: PID is the daemon that the command has left, and from here on the
-	// command itself.
+	// DaemonFollowed: PID is the daemon that the command has left, or the process that it
+	// has named its successor, and from here on the command itself.
 	DaemonFollowed
 	// DaemonEnded: the daemon, PID, ended with Status before it could be followed.
 	DaemonEnded
@@ -66,6 +66,22 @@ const (
 	// DaemonNotFound: it is not known which process is the daemon, see Err, a
 	// [*FollowError].
 	DaemonNotFound
+	// Ready: the command is ready. One of which nothing tells that is ready when it is
+	// started, and has no such event.
+	Ready
+	// Reloading: the command says that it reads its configuration again.
+	Reloading
+	// Reloaded: the command says that it has done so.
+	Reloaded
+	// Ending: the command says that it is about to end.
+	Ending
+	// StatusTold: the command says how it is, Text.
+	StatusTold
+	// MessageRefused: what somebody has sent in the name of the command, or a part of it,
+	// was not accepted, see Err.
+	MessageRefused
+	// WatchdogMissed: the command gave no sign of life for After, and is stopped.
+	WatchdogMissed
 	// NotReady: the command was not ready After it was started, and is stopped.
 	NotReady
 	// Restarting: the command ended with Status, or could not be started for Err, and is
@@ -93,6 +109,7 @@ type Event struct {
 	Status reap.Status
 	Count  int
 	Err    error
+	Text   string
 
 	// Background is true of a leftover of a command that has exited with 0 at once: so
 	// does one that goes on in the background.
@@ -112,8 +129,8 @@ type Result struct {
 	// Err is why it could not be started again; then PID is of the time before. Or it is
 	// a [*FollowError].
 	Err error
-	// Unready is true if it was stopped because it was not ready in time.
-	Unready bool
+	// Cause is why it was stopped, the last time, though nobody had asked for that.
+	Cause Cause
 	// Aborted is the stop request that came before there was a command; then
 	// none was started and nothing else is set.
 	Aborted syscall.Signal

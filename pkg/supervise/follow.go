@@ -70,6 +70,9 @@ type stray struct {
 // that has been followed can leave another: the middle one of a double fork that was
 // slow, or a daemon that has executed its successor.
 func (m machine) leaves(ev event) bool {
+	if m.heir != 0 && m.cause == endSuccess && m.state != killing {
+		return true
+	}
 	if m.cfg.Type != ForkingType || ev.status != reap.ExitStatus(0) || m.cause != endSuccess || m.state == killing {
 		return false
 	}
@@ -78,7 +81,7 @@ func (m machine) leaves(ev event) bool {
 
 // seek begins to look for the daemon.
 func (m machine) seek(ev event) (machine, []action) {
-	m.search = search{last: m.wantDown || m.followed && m.cfg.PIDFile != ""}
+	m.search = search{last: m.wantDown || m.followed && m.cfg.PIDFile != "" || m.cfg.Type != ForkingType}
 	if m.state == delaying {
 		m.search.stopAt = m.deadline
 	}
@@ -104,7 +107,7 @@ func (m machine) sought(ev event) (machine, []action) {
 	if ev.pid != m.search.guess {
 		m.search.guess, m.search.since = ev.pid, ev.now
 	}
-	sure := m.cfg.PIDFile != "" || ev.now.Sub(m.search.since) >= stillness || m.wantDown
+	sure := m.cfg.PIDFile != "" || ev.pid == m.heir || ev.now.Sub(m.search.since) >= stillness || m.wantDown
 	if ev.pid != 0 && sure {
 		return m.follow(ev)
 	}
@@ -129,17 +132,19 @@ func (m machine) follow(ev event) (machine, []action) {
 	m.followed = true
 	stopAt := m.search.stopAt
 	m.search = search{}
-	m = m.arrived(waitFollow, ev.now)
+	m.heir = 0
 	if m.waits == 0 {
 		m.born = ev.now
 	}
+	m = m.guard(ev.now)
 	acts := tell(Event{Kind: DaemonFollowed, PID: m.pid})
-	var more []action
+	m, more := m.arrived(waitFollow, ev.now)
+	acts = append(acts, more...)
 	m, more = m.replay()
 	acts = append(acts, more...)
 	switch {
 	case !stopAt.IsZero():
-		m.state, m.deadline = delaying, stopAt
+		m.state, m.deadline, m.barkAt = delaying, stopAt, time.Time{}
 	case m.wantDown:
 		m, more = m.sendStop(ev.now, m.stopAction())
 		acts = append(acts, more...)
@@ -165,7 +170,7 @@ func (m machine) nobodyLeft(ev event) (machine, []action) {
 // unfollowed is the end of the search without a daemon. Who has been followed before
 // is the one that has ended.
 func (m machine) unfollowed(ev event) (machine, []action) {
-	if m.followed || m.wantDown {
+	if m.followed || m.wantDown || m.cfg.Type != ForkingType {
 		return m.end(ev, m.cfg.endingOf(m.result.Status))
 	}
 	m.result.Err = ev.err

@@ -86,7 +86,7 @@ func forkingCases() []stepCase {
 		// One process is the daemon when it has been the only one for a moment.
 		{s, found, seeking, guessPatience, ""},
 		{looking(forking, search{guess: daemonPID, since: epoch()}), after(stillness-1, found), seeking, guessPatience - stillness + 1, ""},
-		{looking(forking, search{guess: daemonPID, since: epoch()}), after(stillness, found), up, 0, "DaemonFollowed"},
+		{looking(forking, search{guess: daemonPID, since: epoch()}), after(stillness, found), up, 0, "DaemonFollowed; Ready"},
 		{looking(forking, search{guess: 49, since: epoch()}), after(stillness, found), seeking, guessPatience - stillness, ""},
 		{s, several, seeking, guessPatience, ""},
 		{s, reached(guessPatience), seeking, 0, "seek"},
@@ -108,7 +108,7 @@ func forkingCases() []stepCase {
 		{withStray, found, seeking, guessPatience, ""},
 
 		// A pid file needs no moment, and is waited for.
-		{looking(byFile, search{}), found, up, 0, "DaemonFollowed"},
+		{looking(byFile, search{}), found, up, 0, "DaemonFollowed; Ready"},
 		{looking(byFile, search{}), notYet, seeking, guessPatience, "DaemonAwaited pid 42: follow daemon: late"},
 		{looking(byFile, search{told: true}), notYet, seeking, guessPatience, ""},
 		{looking(byFile, search{told: true, last: true}), notYet, done, 0, "DaemonNotFound pid 42: follow daemon: late"},
@@ -118,8 +118,8 @@ func forkingCases() []stepCase {
 		// there is.
 		{s, came(syscall.SIGTERM), seeking, guessPatience, "seek"},
 		{s, event{kind: evCancelled}, seeking, guessPatience, "seek"},
-		{wantsDown(s), found, stopping, 10 * sec, "DaemonFollowed; send TERM"},
-		{wait(wantsDown(s), 2*sec), found, delaying, 2 * sec, "DaemonFollowed"},
+		{wantsDown(s), found, stopping, 10 * sec, "DaemonFollowed; Ready; send TERM"},
+		{wait(wantsDown(s), 2*sec), found, delaying, 2 * sec, "DaemonFollowed; Ready"},
 		{wantsDown(looking(forking, search{last: true})), several, done, 0, ""},
 		// Other signals wait for it, each once, but for those that a terminal sends.
 		{s, came(syscall.SIGHUP), seeking, guessPatience, ""},
@@ -232,7 +232,7 @@ func TestRunFollows(t *testing.T) {
 		if res := s.end(); res.PID != daemonPID || res.Status != reap.ExitStatus(3) || res.Orphans != 0 {
 			t.Errorf("result %+v", res)
 		}
-		s.wantTold("CommandStarted", "CommandExited exit 0", "DaemonFollowed pid 50",
+		s.wantTold("CommandStarted", "CommandExited exit 0", "DaemonFollowed pid 50", "Ready pid 50",
 			"SignalSent pid 50 HUP", "SignalSent pid 50 USR1", "SignalSent pid 50 USR2", "CommandExited pid 50 exit 3")
 		if calls := strings.Join(s.kernel.calls, "; "); !strings.Contains(calls, "group 49 HUP") ||
 			!strings.Contains(calls, "group 49 USR1") || !strings.HasSuffix(calls, "signal 50 USR2") {
@@ -433,7 +433,7 @@ func TestRunStartTimeout(t *testing.T) {
 	onStage(t, cfg, func(s *stage) {
 		s.run()
 		s.wait(time.Hour)
-		if res := s.end(); !res.Unready || res.Restarts != 1 {
+		if res := s.end(); res.Cause != CauseNotReady || res.Restarts != 1 {
 			t.Errorf("result %+v", res)
 		}
 		s.wantCalls("0s start command", "3s signal 42 TERM", "8s signal 42 KILL",

@@ -20,6 +20,7 @@ type loop struct {
 	alarm   *time.Timer // nil while the machine has no deadline
 	armed   time.Time   // what alarm was set for
 	storm   storm
+	deaf    bool // Messages has failed
 
 	ended   time.Time // when the command did
 	table   leftovers
@@ -118,6 +119,7 @@ func (l *loop) reap() {
 		}
 	}
 	l.storm.drained(len(l.exits), begin, time.Now())
+	l.receive()
 	for _, exit := range l.exits {
 		if exit.PID == l.m.pid {
 			l.step(event{kind: evExited, status: exit.Status, usage: exit.Usage})

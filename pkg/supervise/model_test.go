@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise/notify"
 )
 
 // The model test drives step through sequences of events that nobody thought
@@ -92,6 +93,8 @@ const (
 	cfgOther     = 224
 	cfgRestart   = 4   // RestartAlways
 	cfgForking   = 160 // and all above
+	cfgNotify    = 64  // and all with this bit below that
+	opTold       = opEnd | 10<<4
 	opLeft       = opEnd | 7<<4
 	tapeHead     = 3
 )
@@ -157,11 +160,20 @@ func restartConfigOf(r byte) *Config {
 	if r>>5&1 != 0 {
 		c.OKExit, c.NoRestartExit = ExitSet{}.WithCode(1).WithSignal(syscall.SIGUSR1), ExitSet{}.WithCode(2)
 	}
-	// What is left is looked for by rules alone.
+	// What is left is looked for, and what is told taken in, by rules alone.
+	if r&cfgNotify == cfgNotify && r < cfgForking {
+		c.Type, c.Watchdog = choose(r>>3, []CommandType{NotifyType, ExecType}), 5*time.Second
+		if r&1 != 0 {
+			c.StartTimeout, c.Grace = 4*time.Second, 3*time.Second
+		}
+	}
 	if r >= cfgForking {
 		c.Type = ForkingType
 		if r&2 != 0 {
 			c.PIDFile = "x"
+		}
+		if r&8 != 0 {
+			c.Watchdog = 5 * time.Second
 		}
 		if r&4 != 0 {
 			c.StartTimeout, c.Grace = 4*time.Second, 3*time.Second
@@ -172,7 +184,7 @@ func restartConfigOf(r byte) *Config {
 
 // plain reports a configuration that the reference knows all about.
 func plain(c *Config) bool {
-	return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly && c.Type == ExecType
+	return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly && c.Type == ExecType && c.Watchdog == 0
 }
 
 func choose[T any](b byte, list []T) T { return list[int(b)%len(list)] }
@@ -222,6 +234,11 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 			ev.kind = evEnded
 		case 6:
 			ev.kind, ev.pid = evStray, 200
+		case 10, 11, 12:
+			ev = event{kind: evNotify, now: now.Add(time.Duration(b&3) * time.Second), msg: messageOf(b)}
+			if ev.msg.MainPID != 0 {
+				ev.pid, ev.child = ev.msg.MainPID, b&1 != 0
+			}
 		case 7, 8, 9:
 			ev = event{kind: evSought, now: now.Add(time.Duration(b&7) * 50 * time.Millisecond), pid: 103, count: 1}
 			if choice == 9 {
@@ -241,6 +258,34 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 		}
 	}
 	return ev
+}
+
+// messageOf is READY, WATCHDOG, STOPPING or another, as b says.
+func messageOf(b byte) *notify.Message {
+	m := &notify.Message{}
+	switch b >> 4 {
+	case 0, 1, 2, 3:
+		m.Ready = true
+	case 4, 5, 6:
+		m.Watchdog = true
+	case 7:
+		m.WatchdogTrigger = true
+	case 8:
+		m.Stopping = true
+	case 9:
+		m.Reloading = true
+	case 10:
+		m.ExtendTimeout = time.Duration(b&15) * time.Second
+	case 11:
+		timeout := time.Duration(b&7) * time.Second
+		m.WatchdogTimeout = &timeout
+	case 12:
+		status := "x"
+		m.Status = &status
+	default:
+		m.MainPID = 104
+	}
+	return m
 }
 
 func terminalOf(b byte) Terminal {
@@ -279,6 +324,10 @@ func randomTape(rnd *rand.Rand) []byte {
 			tape = append(tape, opLeft, byte(rnd.IntN(8)), opLeft, byte(rnd.IntN(8)))
 			tape = noise(tape, early())
 		}
+		for range early() {
+			tape = append(tape, opTold, byte(rnd.IntN(256)))
+			tape = noise(tape, early())
+		}
 		tape = append(tape, opEnd, byte(rnd.IntN(256)))
 		tape = noise(tape, early())
 		tape = append(tape, opDeadline, 0)
@@ -301,6 +350,9 @@ func play(tape []byte) error {
 	var history []event
 	for tape = tape[tapeHead:]; len(tape) >= 2; tape = tape[2:] {
 		ev := eventOf(tape[0], tape[1], now, m.wakeAt())
+		if ev.kind == evNotify && plain(cfg) {
+			continue // it has nothing to tell
+		}
 		now = ev.now
 		history = append(history, ev)
 		next, acts := m.step(ev)
@@ -321,8 +373,8 @@ func retell(cfg *Config, history []event) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "with delay %v, timeout %v, stop signal %d, rewrite %v, leftovers %d, grace %v, settle %v, limit %v\n",
 		cfg.StopDelay, cfg.StopTimeout, cfg.StopSignal, cfg.Rewrite, cfg.Leftovers, cfg.Grace, cfg.Settle, cfg.TimeLimit)
-	if cfg.Type == ForkingType {
-		fmt.Fprintf(&b, "forking, pid file %q, start timeout %v\n", cfg.PIDFile, cfg.StartTimeout)
+	if cfg.Type != ExecType || cfg.Watchdog > 0 {
+		fmt.Fprintf(&b, "type %d, watchdog %v, pid file %q, start timeout %v\n", cfg.Type, cfg.Watchdog, cfg.PIDFile, cfg.StartTimeout)
 	}
 	if cfg.Restart != RestartNever {
 		fmt.Fprintf(&b, "restart %d after %v by %v up to %v, reset %v, failures %d, ok %v, never after %v\n", cfg.Restart, cfg.RestartDelay,

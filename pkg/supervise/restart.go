@@ -35,6 +35,7 @@ const (
 	endNoStart                // it could not be started
 	endNoDaemon               // it left none, or nobody knows which
 	endUnready                // it was stopped because it was not ready in time
+	endWatchdog               // because it gave no sign of life
 	endLost                   // nobody knows
 )
 
@@ -48,7 +49,7 @@ func (p RestartPolicy) restarts(end ending) bool {
 	case RestartOnFailure:
 		return end != endSuccess
 	case RestartOnAbnormal:
-		return end == endSignal || end == endUnready
+		return end == endSignal || end == endUnready || end == endWatchdog
 	case RestartAlways:
 		return true
 	}

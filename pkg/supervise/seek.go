@@ -53,6 +53,17 @@ func (l *loop) below() []reap.Proc {
 // from them: so a child that is found keeps its number.
 func (l *loop) seek() {
 	ev := event{kind: evSought}
+	if heir := l.m.heir; heir != 0 {
+		if _, child := l.Kernel.Exited(heir); child {
+			ev.pid, ev.count = heir, 1
+			l.step(ev)
+			return
+		}
+	}
+	if l.Type != ForkingType {
+		l.step(ev)
+		return
+	}
 	if l.PIDFile == "" {
 		var children []reap.Proc
 		children, ev.count = l.left()

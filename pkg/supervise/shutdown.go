@@ -27,7 +27,7 @@ func (m machine) stopRequest(ev event) (machine, []action) {
 	case up:
 		m.request = ev
 		if m.cfg.StopDelay > 0 {
-			m.state, m.deadline = delaying, ev.now.Add(m.cfg.StopDelay)
+			m.state, m.deadline, m.barkAt = delaying, ev.now.Add(m.cfg.StopDelay), time.Time{}
 			return m, tell(Event{Kind: StopDelayed, PID: m.pid, Signal: ev.from, After: m.cfg.StopDelay})
 		}
 		return m.sendStop(ev.now, m.stopAction())
@@ -72,6 +72,7 @@ func (m machine) wakeAt() time.Time {
 	}
 	earlier(m.limit)
 	earlier(m.startBy)
+	earlier(m.barkAt)
 	if m.heldStop != 0 {
 		earlier(m.restless)
 	}
@@ -86,6 +87,9 @@ func (m machine) expired(ev event) (machine, []action) {
 	}
 	if !m.startBy.IsZero() && !ev.now.Before(m.startBy) {
 		return m.overStart(ev)
+	}
+	if !m.barkAt.IsZero() && !ev.now.Before(m.barkAt) {
+		return m.bark(ev)
 	}
 	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
 		return m.releaseStop(ev)
@@ -132,7 +136,7 @@ func (m machine) stopAction() action {
 }
 
 func (m machine) sendStop(now time.Time, stop action) (machine, []action) {
-	m.state, m.deadline = stopping, time.Time{}
+	m.state, m.deadline, m.barkAt = stopping, time.Time{}, time.Time{}
 	if m.cfg.StopTimeout > 0 {
 		m.deadline = now.Add(m.cfg.StopTimeout)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise/notify"
 )
 
 // state is where the command is in its life, and what it leaves after that; see
@@ -47,6 +48,7 @@ const (
 	evPoll    // it is time to look for newcomers among the leftovers, or for the daemon
 	evStray   // another process was reaped while the daemon is not known
 	evSought  // what actSeek has found: pid, or 0 and err, and how many there are
+	evNotify  // the command tells of itself: msg; MAINPID is pid, and child if it is one
 )
 
 // event is one input of step. The terminal is set for evStopped and evResumed,
@@ -62,6 +64,8 @@ type event struct {
 	err      error // why the start failed, or the search
 	count    int   // of the processes that the search has seen
 	final    bool  // it is of no use to look again
+	msg      *notify.Message
+	child    bool
 	terminal Terminal
 	chance   float64 // from 0 to 1
 }
@@ -132,6 +136,14 @@ type machine struct {
 	followed bool
 	search   search
 	stray    stray
+	// heir is the process that the command has named its successor, while that is no child;
+	// says is how far the command says that it is.
+	heir int
+	says notify.Readiness
+	// watchdog is how often it has to give a sign of life, and barkAt by when the next; zero
+	// is never.
+	watchdog time.Duration
+	barkAt   time.Time
 	// hurry: who is left when the command is gone is to be killed at once.
 	hurry bool
 	// request is the stop request that waits while delaying, and that asked for
@@ -175,7 +187,7 @@ func (m machine) step(ev event) (machine, []action) {
 	case evStopped:
 		return m.jobStop(ev)
 	case evContinued:
-		return m.continued()
+		return m.continued(ev)
 	case evResumed:
 		return m.resume(ev)
 	case evEnded:
@@ -192,6 +204,8 @@ func (m machine) step(ev event) (machine, []action) {
 		return m.strayed(ev)
 	case evSought:
 		return m.sought(ev)
+	case evNotify:
+		return m.notified(ev)
 	}
 	return m, nil
 }
@@ -222,7 +236,7 @@ func (m machine) started(ev event) (machine, []action) {
 		m.state, m.pid = up, ev.pid
 		m = m.launched(ev.now)
 		m.result.PID, m.result.Status, m.result.Usage = ev.pid, 0, reap.Usage{}
-		m.result.Lost, m.result.Err, m.result.Unready = false, nil, false
+		m.result.Lost, m.result.Err, m.result.Cause = false, nil, CauseNone
 		m, acts := m.replay()
 		return m, append(tell(Event{Kind: CommandStarted, PID: m.pid}), acts...)
 	case down, pausing, up, seeking, delaying, stopping, killing, settling, draining, sweeping, backoff, done:
@@ -254,7 +268,7 @@ func (m machine) failed(ev event) (machine, []action) {
 			m.state = done
 			return m, nil
 		}
-		m.result.Err, m.result.Unready = ev.err, false
+		m.result.Err, m.result.Cause = ev.err, CauseNone
 		acts := tell(Event{Kind: StartFailed, PID: m.result.PID, Err: ev.err})
 		m, more := m.judge(ev, endNoStart)
 		m, last := m.finish(ev)
@@ -265,10 +279,11 @@ func (m machine) failed(ev event) (machine, []action) {
 	return m, nil
 }
 
-func (m machine) continued() (machine, []action) {
+func (m machine) continued(ev event) (machine, []action) {
 	switch m.state {
 	case up, delaying, stopping, killing:
 		m.jobStopped, m.heldStop = false, 0
+		m = m.guard(ev.now)
 		return m, tell(Event{Kind: CommandContinued, PID: m.pid})
 	case down, starting, pausing, seeking, settling, draining, sweeping, backoff, done:
 		// no command
@@ -327,7 +342,7 @@ func (m machine) end(ev event, how ending) (machine, []action) {
 		how = m.cause
 	}
 	m = m.forget()
-	m.waits, m.startBy, m.queued = 0, time.Time{}, nil
+	m.waits, m.startBy, m.queued, m.heir = 0, time.Time{}, nil, 0
 	m, acts := m.judge(ev, how)
 	m, more := m.settle(ev)
 	return m, append(acts, more...)
@@ -335,7 +350,7 @@ func (m machine) end(ev event, how ending) (machine, []action) {
 
 // forget forgets the process: from here its pid may belong to somebody else.
 func (m machine) forget() machine {
-	m.pid, m.deadline = 0, time.Time{}
+	m.pid, m.deadline, m.barkAt = 0, time.Time{}, time.Time{}
 	m.jobStopped, m.suspended, m.echo, m.heldStop, m.nudged = false, false, false, 0, false
 	return m
 }

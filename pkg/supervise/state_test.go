@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -550,7 +551,7 @@ func TestStep(t *testing.T) {
 	}
 
 	seen := make(map[string]bool)
-	for _, tt := range append(tests, forkingCases()...) {
+	for _, tt := range slices.Concat(tests, forkingCases(), notifyCases()) {
 		name := stateName(tt.from.state) + " " + eventName(tt.ev.kind)
 		seen[name] = true
 		if tt.ev.now.IsZero() {

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -26,6 +27,12 @@ type Supervisor struct {
 	// Chance gives the numbers, from 0 to 1, that restarts are spread by; nil means those
 	// of math/rand.
 	Chance func() float64
+	// Messages, if not nil, is where the command tells of itself. Config.Env has to say
+	// where that is ([notify.Environ]), and the caller closes it after Run.
+	Messages Messages
+	// Manager, if not nil, is told what the command tells, but for what a service manager
+	// would take for the end of this process while the command is to be started again.
+	Manager Manager
 }
 
 // Run starts the command, waits for it and for every orphan that comes to this
@@ -42,6 +49,9 @@ type Supervisor struct {
 func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Result, error) {
 	if err := s.Validate(); err != nil {
 		return Result{}, fmt.Errorf("check configuration: %w", err)
+	}
+	if s.Messages == nil && (s.Type == NotifyType || s.Watchdog > 0) {
+		return Result{}, errors.New("check configuration: Messages: there is nothing to hear the command by")
 	}
 	if s.Kernel == nil {
 		s.Kernel = NewKernel()
@@ -66,6 +76,9 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 		case <-l.storm.ticks():
 			l.ticked()
 			continue
+		case <-l.messages():
+		case <-l.writable():
+			l.check(s.Manager.Flush())
 		case sig := <-sigs:
 			l.signal(sig)
 		case sig := <-s.Requests:

@@ -59,6 +59,7 @@ func (m machine) jobStop(ev event) (machine, []action) {
 		return m, nil // no command
 	case up, delaying, stopping, killing:
 	}
+	m.barkAt = time.Time{} // it cannot tell
 	if m.cfg.StopSelf != 0 || m.followed {
 		m.jobStopped = true
 		return m, tell(Event{Kind: CommandStopped, PID: m.pid, Signal: ev.sig})

@@ -94,8 +94,11 @@ func (w *witness) transitions(m machine, _ event, next machine, acts []action) e
 	if next.state == settling && !w.cfg.FindLeftovers && w.cfg.Leftovers == KeepLeftovers {
 		return fmt.Errorf("settling, and leftovers are of no interest")
 	}
-	if (next.state == seeking || next.followed) && w.cfg.Type != ForkingType {
+	if next.state == seeking && m.state != seeking && w.cfg.Type != ForkingType && m.heir == 0 {
 		return fmt.Errorf("a daemon is looked for, and there is to be none")
+	}
+	if !next.barkAt.IsZero() && (next.state != up || next.waits != 0 || next.jobStopped) {
+		return fmt.Errorf("signs of life are waited for in state %s, waits %d", stateName(next.state), next.waits)
 	}
 	alive := next.state == up || next.state == delaying || next.state == stopping || next.state == killing
 	if (next.pid != 0) != alive {
@@ -170,6 +173,9 @@ func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error
 	}
 	if !next.startBy.IsZero() && !next.startBy.Equal(m.startBy) && next.startBy.Before(ev.now) {
 		return fmt.Errorf("start timeout in the past")
+	}
+	if !next.barkAt.IsZero() && !next.barkAt.Equal(m.barkAt) && next.barkAt.Before(ev.now) {
+		return fmt.Errorf("watchdog in the past")
 	}
 	if armed && !next.deadline.Equal(m.deadline) && next.deadline.Before(ev.now) && !next.deadline.Equal(m.until) && !next.deadline.Equal(m.search.stopAt) {
 		return fmt.Errorf("deadline armed in the past: %v at %v", next.deadline, ev.now)
@@ -285,15 +291,20 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 		}
 		of := pid
 		switch a.tell.Kind { //nolint:exhaustive // those that are told when it is gone
-		case Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady:
+		case Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady, Ready,
+			Reloading, Reloaded, Ending, StatusTold, DaemonFollowed:
 			of = next.result.PID
 		}
 		if a.tell.PID != of {
 			return fmt.Errorf("%s does not name %d", describe([]action{a}, pid), pid)
 		}
 		switch a.tell.Kind {
-		case CommandStarted, DaemonFollowed:
+		case CommandStarted:
 			w.started++
+		case DaemonFollowed:
+			if m.pid == 0 { // else it has another number
+				w.started++
+			}
 		case CommandExited, CommandLost:
 			w.ended++
 		case StopAborted:
@@ -301,10 +312,15 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 		case CommandStopped, CommandContinued, SignalSent, SignalDropped, SignalMissed,
 			StopDelayed, KillTimeout, KillRequested, Suspended, OrphanReaped, CallFailed,
 			LimitReached, LeftoversAsked, LeftoversAwaited, LeftoversTimeout, LeftoverEnded, LeftoversSurvived,
-			Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady:
+			Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady,
+			Ready, Reloading, Reloaded, Ending, StatusTold, MessageRefused:
+		case WatchdogMissed:
+			if triggered := ev.kind == evNotify && ev.msg.WatchdogTrigger; !triggered && (m.barkAt.IsZero() || ev.now.Before(m.barkAt)) {
+				return fmt.Errorf("the watchdog barks before its time")
+			}
 		}
 	}
-	if next.state != m.state && next.state == up && ev.pid != next.pid {
+	if next.state != m.state && next.state == up && ev.pid != next.pid && ev.kind != evNotify {
 		return fmt.Errorf("up with pid %d, started was %d", next.pid, ev.pid)
 	}
 	if w.started > w.ended+1 || w.ended > w.started || w.aborted > max(0, 1-w.started) {
