@@ -40,7 +40,7 @@ func (s *session) followed() {
 		if !ok {
 			s.t.Fatalf("%s follows nobody\nstdout: %s\nstderr: %s", s.cmd, s.stdout, s.stderr)
 		}
-		if strings.Contains(line, "following the daemon") {
+		if strings.Contains(line, "following another process") {
 			return
 		}
 	}

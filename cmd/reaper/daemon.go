@@ -10,9 +10,14 @@ import (
 
 // The options about what the command is: what it leaves, and when it is ready.
 
-func addDaemonFlags(f *pflag.FlagSet, c *supervise.Config) {
+const hintReady = "add --type forking or --type notify"
+
+func addDaemonFlags(f *pflag.FlagSet, o *options) {
+	c := &o.config
 	f.Var(typeValue{&c.Type}, "type", "")
 	f.StringVar(&c.PIDFile, "pidfile", "", "")
+	f.BoolVar(&o.notify, "notify", false, "")
+	f.Var(durationValue{&c.Watchdog}, "watchdog", "")
 	f.Var(durationValue{&c.StartTimeout}, "start-timeout", "")
 }
 
@@ -21,10 +26,12 @@ type typeValue struct{ kind *supervise.CommandType }
 
 func (v typeValue) Set(text string) error {
 	var word string
-	if err := (choiceValue{&word, []string{"exec", "forking"}}).Set(text); err != nil {
+	if err := (choiceValue{&word, []string{"exec", "forking", "notify"}}).Set(text); err != nil {
 		return err
 	}
-	*v.kind = map[string]supervise.CommandType{"exec": supervise.ExecType, "forking": supervise.ForkingType}[word]
+	*v.kind = map[string]supervise.CommandType{
+		"exec": supervise.ExecType, "forking": supervise.ForkingType, "notify": supervise.NotifyType,
+	}[word]
 	return nil
 }
 
@@ -41,7 +48,7 @@ func (o *options) daemonConflicts() error {
 		}
 	case c.StartTimeout > 0 && c.Type == supervise.ExecType:
 		return &usageError{
-			fmt.Sprintf("%s has nothing that tells when the command is ready", o.origin("start-timeout")), "add --type forking",
+			fmt.Sprintf("%s has nothing that tells when the command is ready", o.origin("start-timeout")), hintReady,
 		}
 	}
 	return nil

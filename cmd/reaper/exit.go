@@ -12,6 +12,7 @@ import (
 
 // The exit codes that are not the command's own.
 const (
+	exitUnfit    = 1
 	exitLeaks    = 86
 	exitTimeout  = 124
 	exitFailed   = 125
@@ -54,8 +55,11 @@ func exitOf(o *options, out *outcome) (code int, raise syscall.Signal) {
 	default:
 		code = res.Status.Code()
 	}
-	if killedBy != 0 {
+	switch {
+	case killedBy != 0:
 		code = exitSignal + int(killedBy)
+	case code == 0 && res.Cause != supervise.CauseNone:
+		code = exitUnfit // it ended well when it was stopped, but that is not what it was for
 	}
 	ok := o.config.OKExit
 	if ok.HasCode(code) || ok.HasSignal(killedBy) {

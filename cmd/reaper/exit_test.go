@@ -32,6 +32,11 @@ func killed(sig syscall.Signal) supervise.Result {
 	return supervise.Result{PID: 7, Status: reap.SignalStatus(sig)}
 }
 
+func because(res supervise.Result, cause supervise.Cause) supervise.Result {
+	res.Cause = cause
+	return res
+}
+
 func aborted(sig syscall.Signal) supervise.Result { return supervise.Result{Aborted: sig} }
 
 func notStarted(op string, found bool, err error) error {
@@ -58,6 +63,12 @@ func TestExitOf(t *testing.T) {
 		{"killed by a real-time signal", killed(64), nil, "", false, 192, 0},
 		{"dumped core (pitfall 22)", dumped, nil, "", false, 134, 0},
 		{"aborted", aborted(2), nil, "", false, 130, 0},
+		{"not ready", because(killed(15), supervise.CauseNotReady), nil, "", true, 124, 0},
+		{"no sign of life", because(killed(6), supervise.CauseWatchdog), nil, "", true, 134, 6},
+		{"no sign of life, and ended by itself", because(exited(3), supervise.CauseWatchdog), nil, "", false, 3, 0},
+		{"no sign of life, and ended well", because(exited(0), supervise.CauseWatchdog), nil, "", false, 1, 0},
+		{"not started again", supervise.Result{PID: 7, Err: notStarted("exec", false, unix.ENOENT)}, nil, "", false, 127, 0},
+		{"no daemon", supervise.Result{PID: 7, Err: &supervise.FollowError{}}, nil, "", false, 125, 0},
 		{"lost", supervise.Result{PID: 7, Lost: true}, nil, "", false, 125, 0},
 		{"reaper failed", supervise.Result{}, errors.New("x"), "", false, 125, 0},
 

@@ -20,6 +20,7 @@ type options struct {
 	parentDeath syscall.Signal
 	leaks       string // what leftovers mean: one of the words below
 	leakOK      patterns
+	notify      bool // the command tells of itself
 	output      outputOptions
 	report      string // where --report goes, "" for nowhere
 	verbose     int
@@ -97,7 +98,7 @@ func newFlags(o *options) *pflag.FlagSet {
 	f.StringVar(&o.report, "report", "", "")
 
 	addRestartFlags(f, c)
-	addDaemonFlags(f, c)
+	addDaemonFlags(f, o)
 	addOutputFlags(f, &o.output)
 
 	f.Var(exitsValue{&c.OKExit}, "ok-exit", "")

@@ -238,6 +238,19 @@ var optionCases = []optionCase{
 		func(o *options) any { return o.config.PIDFile }, "/run/d.pid",
 	},
 	{
+		"notify",
+		[]string{"--notify", "--notify=true"},
+		"true", "false",
+		func(o *options) any { return o.notified() }, true,
+	},
+	{
+		"watchdog",
+		[]string{"--watchdog 1m"},
+		"60", "7",
+		func(o *options) any { return []any{o.config.Watchdog, o.notified()} },
+		[]any{time.Minute, true},
+	},
+	{
 		"start-timeout",
 		[]string{"--type=forking --start-timeout 1m"},
 		"", "7",
@@ -685,10 +698,10 @@ func TestMisuse(t *testing.T) {
 		{words{"--no-restart-exit", "300"}, "", "--no-restart-exit 300: 300 is not an exit code", ok},
 		{words{"cmd"}, "REAPER_RESTART=sometimes", "REAPER_RESTART=sometimes: not a restart policy", hintRestart},
 
-		{words{"--type", "simple"}, "", "--type simple: not one of the choices", "use exec or forking"},
+		{words{"--type", "simple"}, "", "--type simple: not one of the choices", "use exec, forking or notify"},
 		{words{"--pidfile", "x", "cmd"}, "", "--pidfile is for a command that leaves a daemon", "add --type forking"},
 		{words{"cmd"}, "REAPER_PIDFILE=x", "REAPER_PIDFILE is for a command that leaves a daemon", "add --type forking"},
-		{words{"--start-timeout", "5", "cmd"}, "", "--start-timeout has nothing that tells when the command is ready", "add --type forking"},
+		{words{"--start-timeout", "5", "cmd"}, "", "--start-timeout has nothing that tells when the command is ready", hintReady},
 
 		{words{"--output-keep", "1", "cmd"}, "", "--output-keep is for the files of --output", "add --output FILE"},
 		{words{"--output-compress", "cmd"}, "", "--output-compress is for the files of --output", "add --output FILE"},

@@ -61,12 +61,18 @@ Restart
       --restart-reset D        the first delay again after a life of D
                                (default: 10s)
       --no-restart-exit LIST   codes and signals after which it never is: 3,ABRT
-      --type W                 exec (default); or forking: it exits with 0 and
-                               leaves a daemon, which is the command from there
+      --type W                 exec (default); forking: it exits with 0 and
+                               leaves a daemon, which is the command from there;
+                               notify: it says when it is ready
       --pidfile FILE           where the daemon writes its pid (default: it is
                                the only process that is left)
-      --start-timeout D        stop it if it is not ready by D: if the daemon is
-                               not known (default: never)
+      --notify                 hear what it tells of itself, by sd_notify(3),
+                               and pass that on to the service manager
+      --watchdog D             ABRT if it sends no WATCHDOG=1 for D once it is
+                               ready; --notify comes with it
+      --start-timeout D        stop it if it is not ready after D (default:
+                               never): if its daemon is not known, or it has not
+                               said so
 
 Exit code
       --ok-exit LIST           codes and signals that count as 0: 143,TERM
@@ -213,11 +219,19 @@ the program has left and whose own parent has ended. It is waited for until
 is left a tenth of a second after the exit; if there are several for two
 seconds, an error lists them.
 
-A program that exits with another code, a daemon that is not found and one that
-is not ready in time have failed: what is left is dealt with, see help
-leftovers, and --restart decides. The exit code is that of the program, 125 or
-124. A daemon that exits with 0 and has a successor, in its pid file or within
-two seconds, is followed by that.
+With --type notify the command has to send READY=1 to the socket that
+NOTIFY_SOCKET names. --notify alone makes such a socket too. What it tells is
+logged with -v, and passed on to the NOTIFY_SOCKET that reaper has; but not that
+it is about to end, as long as --restart may start it again. MAINPID names
+another process as the command, which must be a child of reaper's, or become
+one. Descriptors are not kept for it.
+
+A program that exits with another code, a daemon that is not found, a command
+that is not ready in time and one that misses its watchdog have failed: what is
+left is dealt with, see help leftovers, and --restart decides. The exit code is
+that of the program; 125; 124; its own again, with 1 for 0. A daemon that exits
+with 0 and has a successor, in its pid file or within two seconds, is followed by
+that.
 `
 
 const helpRestart = `Restart

@@ -27,6 +27,7 @@ import (
 //	command  a command line, with quotes where a word needs them
 //	fate     what became of a leftover
 //	count    how many
+//	status   what the command tells of itself
 //	hint     what might help
 //	to       where output goes: file or prefixed
 //	bytes    how many
@@ -44,6 +45,7 @@ const (
 	fieldCmd    = "command"
 	fieldFate   = "fate"
 	fieldCount  = "count"
+	fieldStatus = "status"
 	fieldHint   = "hint"
 	fieldTo     = "to"
 	fieldBytes  = "bytes"
@@ -111,14 +113,15 @@ func (l *logger) enabled(level zapcore.Level) bool { return l.core.Enabled(level
 func levelOf(kind supervise.EventKind) zapcore.Level {
 	switch kind {
 	case supervise.CommandLost, supervise.LeftoversSurvived, supervise.StartFailed, supervise.GaveUp,
-		supervise.DaemonNotFound, supervise.NotReady:
+		supervise.DaemonNotFound, supervise.NotReady, supervise.WatchdogMissed:
 		return zapcore.ErrorLevel
 	case supervise.KillTimeout, supervise.KillRequested, supervise.LimitReached, supervise.LeftoversTimeout,
-		supervise.LeftoverEnded, supervise.DaemonEnded, supervise.Restarting, supervise.CallFailed:
+		supervise.LeftoverEnded, supervise.DaemonEnded, supervise.MessageRefused, supervise.Restarting, supervise.CallFailed:
 		return zapcore.WarnLevel
 	case supervise.CommandStarted, supervise.CommandExited, supervise.StopDelayed, supervise.StopAborted,
 		supervise.LeftoversAsked, supervise.LeftoversAwaited, supervise.RestartCancelled,
-		supervise.DaemonFollowed, supervise.DaemonAwaited:
+		supervise.DaemonFollowed, supervise.DaemonAwaited, supervise.Ready, supervise.Reloading,
+		supervise.Reloaded, supervise.Ending, supervise.StatusTold:
 		return zapcore.InfoLevel
 	case supervise.CommandStopped, supervise.CommandContinued, supervise.Suspended,
 		supervise.SignalSent, supervise.SignalDropped, supervise.SignalMissed, supervise.OrphanReaped:
@@ -170,13 +173,27 @@ func messageOf(kind supervise.EventKind) string {
 	case supervise.LeftoversSurvived:
 		return "leftovers could not be killed"
 	case supervise.DaemonFollowed:
-		return "following the daemon that the command has left"
+		return "following another process as the command"
 	case supervise.DaemonEnded:
 		return "daemon ended before it could be followed"
 	case supervise.DaemonAwaited:
 		return "waiting for the daemon to write its pid file"
 	case supervise.DaemonNotFound:
 		return "daemon could not be followed"
+	case supervise.Ready:
+		return "command is ready"
+	case supervise.Reloading:
+		return "command reads its configuration again"
+	case supervise.Reloaded:
+		return "command has read its configuration again"
+	case supervise.Ending:
+		return "command is about to end"
+	case supervise.StatusTold:
+		return "command tells its status"
+	case supervise.MessageRefused:
+		return "message of the command not accepted"
+	case supervise.WatchdogMissed:
+		return "command gave no sign of life, stopping it"
 	case supervise.NotReady:
 		return "command was not ready in time, stopping it"
 	case supervise.Restarting:
@@ -256,6 +273,9 @@ func fieldsOf(ev supervise.Event) []zapcore.Field {
 	if ev.Count != 0 {
 		fields = append(fields, number(fieldCount, ev.Count))
 	}
+	if ev.Kind == supervise.StatusTold {
+		fields = append(fields, text(fieldStatus, ev.Text))
+	}
 	if ev.Err != nil {
 		fields = append(fields, text(fieldError, ev.Err.Error()))
 	}
@@ -309,9 +329,14 @@ func (l *logger) reportDropped() {
 }
 
 // error writes the line of something that failed at the end.
-func (l *logger) error(message string, err error) {
-	if l.enabled(zapcore.ErrorLevel) {
-		l.write(zapcore.ErrorLevel, message, []zapcore.Field{text(fieldError, err.Error())})
+func (l *logger) error(message string, err error) { l.failure(zapcore.ErrorLevel, message, err) }
+
+// warning writes the line of something that failed at the beginning.
+func (l *logger) warning(message string, err error) { l.failure(zapcore.WarnLevel, message, err) }
+
+func (l *logger) failure(level zapcore.Level, message string, err error) {
+	if l.enabled(level) {
+		l.write(level, message, []zapcore.Field{text(fieldError, err.Error())})
 	}
 }
 

@@ -68,6 +68,8 @@ func TestEveryEventHasWords(t *testing.T) {
 		"RestartCancelled": zapcore.InfoLevel,
 		"DaemonFollowed":   zapcore.InfoLevel, "DaemonAwaited": zapcore.InfoLevel, "DaemonEnded": zapcore.WarnLevel,
 		"DaemonNotFound": zapcore.ErrorLevel, "NotReady": zapcore.ErrorLevel,
+		"Ready": zapcore.InfoLevel, "Reloading": zapcore.InfoLevel, "Reloaded": zapcore.InfoLevel, "Ending": zapcore.InfoLevel,
+		"StatusTold": zapcore.InfoLevel, "MessageRefused": zapcore.WarnLevel, "WatchdogMissed": zapcore.ErrorLevel,
 	}
 	kinds := eventKinds(t)
 	seen := make(map[string]string)
@@ -129,6 +131,13 @@ var logEvents = []supervise.Event{
 	{Kind: supervise.DaemonNotFound, PID: 7, Err: &supervise.FollowError{Err: errors.New("read pid file x: no such file")}},
 	{Kind: supervise.DaemonNotFound, PID: 7, Err: &supervise.FollowError{Candidates: []reap.Proc{{PID: 9, Name: "a"}, {PID: 10}}}},
 	{Kind: supervise.DaemonNotFound, PID: 7, Err: &supervise.FollowError{}},
+	{Kind: supervise.Ready, PID: 7},
+	{Kind: supervise.Reloading, PID: 7},
+	{Kind: supervise.Reloaded, PID: 7},
+	{Kind: supervise.Ending, PID: 7},
+	{Kind: supervise.StatusTold, PID: 7, Text: "serving\nall"},
+	{Kind: supervise.MessageRefused, PID: 7, Err: errors.New("from process 9 of user 65534")},
+	{Kind: supervise.WatchdogMissed, PID: 7, After: 2 * time.Second},
 	{Kind: supervise.NotReady, PID: 7, After: 3 * time.Second},
 	{Kind: supervise.Restarting, PID: 7, Status: reap.SignalStatus(unix.SIGSEGV), After: 200 * time.Millisecond, Count: 2},
 	{Kind: supervise.Restarting, PID: 7, After: 100 * time.Millisecond},
@@ -168,12 +177,19 @@ const (
 {"level":"warn","logger":"reaper","msg":"command left a process behind","pid":9,"name":"a b","age":1.5,"command":"\"/a b\" -c","fate":"stopped","after":0.2}
 {"level":"warn","logger":"reaper","msg":"command left a process behind","pid":9,"age":0,"command":"d","fate":"stopped","after":0,"hint":"if the command goes on in the background, use --type forking"}
 {"level":"error","logger":"reaper","msg":"leftovers could not be killed","count":1}
-{"level":"info","logger":"reaper","msg":"following the daemon that the command has left","pid":9}
+{"level":"info","logger":"reaper","msg":"following another process as the command","pid":9}
 {"level":"warn","logger":"reaper","msg":"daemon ended before it could be followed","pid":9,"code":1}
 {"level":"info","logger":"reaper","msg":"waiting for the daemon to write its pid file","pid":7,"error":"follow daemon: read pid file x: no such file"}
 {"level":"error","logger":"reaper","msg":"daemon could not be followed","pid":7,"error":"follow daemon: read pid file x: no such file"}
 {"level":"error","logger":"reaper","msg":"daemon could not be followed","pid":7,"error":"follow daemon: one of 2 processes, and no pid file tells which: 9 a, 10","hint":"if the daemon writes a pid file, name it by --pidfile"}
 {"level":"error","logger":"reaper","msg":"daemon could not be followed","pid":7,"error":"follow daemon: the command left no process","hint":"if the command stays in the foreground, leave out --type forking"}
+{"level":"info","logger":"reaper","msg":"command is ready","pid":7}
+{"level":"info","logger":"reaper","msg":"command reads its configuration again","pid":7}
+{"level":"info","logger":"reaper","msg":"command has read its configuration again","pid":7}
+{"level":"info","logger":"reaper","msg":"command is about to end","pid":7}
+{"level":"info","logger":"reaper","msg":"command tells its status","pid":7,"status":"serving\nall"}
+{"level":"warn","logger":"reaper","msg":"message of the command not accepted","pid":7,"error":"from process 9 of user 65534"}
+{"level":"error","logger":"reaper","msg":"command gave no sign of life, stopping it","pid":7,"after":2}
 {"level":"error","logger":"reaper","msg":"command was not ready in time, stopping it","pid":7,"after":3}
 {"level":"warn","logger":"reaper","msg":"starting the command again","pid":7,"signal":"SEGV","after":0.2,"count":2}
 {"level":"info","logger":"reaper","msg":"starting the command again","pid":7,"code":0,"after":0.1}
@@ -210,12 +226,19 @@ warn reaper leftovers did not stop in time, killing them {"after": 5, "count": 1
 warn reaper command left a process behind {"pid": 9, "name": "a b", "age": 1.5, "command": "\"/a b\" -c", "fate": "stopped", "after": 0.2}
 warn reaper command left a process behind {"pid": 9, "age": 0, "command": "d", "fate": "stopped", "after": 0, "hint": "if the command goes on in the background, use --type forking"}
 error reaper leftovers could not be killed {"count": 1}
-info reaper following the daemon that the command has left {"pid": 9}
+info reaper following another process as the command {"pid": 9}
 warn reaper daemon ended before it could be followed {"pid": 9, "code": 1}
 info reaper waiting for the daemon to write its pid file {"pid": 7, "error": "follow daemon: read pid file x: no such file"}
 error reaper daemon could not be followed {"pid": 7, "error": "follow daemon: read pid file x: no such file"}
 error reaper daemon could not be followed {"pid": 7, "error": "follow daemon: one of 2 processes, and no pid file tells which: 9 a, 10", "hint": "if the daemon writes a pid file, name it by --pidfile"}
 error reaper daemon could not be followed {"pid": 7, "error": "follow daemon: the command left no process", "hint": "if the command stays in the foreground, leave out --type forking"}
+info reaper command is ready {"pid": 7}
+info reaper command reads its configuration again {"pid": 7}
+info reaper command has read its configuration again {"pid": 7}
+info reaper command is about to end {"pid": 7}
+info reaper command tells its status {"pid": 7, "status": "serving\nall"}
+warn reaper message of the command not accepted {"pid": 7, "error": "from process 9 of user 65534"}
+error reaper command gave no sign of life, stopping it {"pid": 7, "after": 2}
 error reaper command was not ready in time, stopping it {"pid": 7, "after": 3}
 warn reaper starting the command again {"pid": 7, "signal": "SEGV", "after": 0.2, "count": 2}
 info reaper starting the command again {"pid": 7, "code": 0, "after": 0.1}

@@ -71,6 +71,11 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 			o.as.started()
 		}
 	}}
+	end, err := p.hear(&s, o, log)
+	if err != nil {
+		return p.failAs(o, err), 0
+	}
+	defer end()
 	if capture != nil {
 		capture.tell(o)
 	}

@@ -43,12 +43,14 @@ func main() {
 		neglect(rest)
 	case "exec":
 		execAs(rest)
+	case "tell":
+		tell(rest)
 	default:
 		die(fmt.Errorf("unknown way to misbehave: %s", os.Args[1]))
 	}
 }
 
-var errUsage = errors.New("usage: probe signals | daemon | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND")
+var errUsage = errors.New("usage: probe signals | daemon | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND | tell TEXT...")
 
 func die(err error) {
 	fmt.Fprintln(os.Stderr, "probe:", err)
@@ -131,6 +133,20 @@ func listen() {
 	}
 	fmt.Println("listening", l.Addr())
 	stay()
+}
+
+// tell sends each text to the NOTIFY_SOCKET.
+func tell(texts []string) {
+	to := &net.UnixAddr{Name: os.Getenv("NOTIFY_SOCKET"), Net: "unixgram"}
+	conn, err := net.DialUnix("unixgram", nil, to)
+	if err != nil {
+		die(err)
+	}
+	for _, text := range texts {
+		if _, err := conn.Write([]byte(text)); err != nil {
+			die(err)
+		}
+	}
 }
 
 // stay waits until a signal ends the program. A select{} would be a deadlock to
