@@ -98,7 +98,7 @@ func TestNotify(t *testing.T) {
 // A command that is never ready is stopped, as often as it is started.
 func TestNotifyNotReady(t *testing.T) {
 	inPlaces(t, func(t *testing.T, at place) {
-		s := telltale(t, at, nil, "--type notify --start-timeout 0.3 --restart on-failure:2", "echo try; sleep 1000")
+		s := telltale(t, at, nil, "--type notify --start-timeout 0.3 --restart on-failure:2", "echo try; exec sleep 1000")
 		s.wantCode(124)
 		if out := s.stdout.rest(); len(out) != 2 {
 			t.Errorf("stdout %q", out)
@@ -148,7 +148,7 @@ func TestNotifySuccessor(t *testing.T) {
 		"at once":           `( ` + heir + ` ); read line; sleep 1000`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			inEach(t, allPlaces, func(t *testing.T, at place) {
+			inEach(t, realPlaces, func(t *testing.T, at place) {
 				s := telltale(t, at, nil, "--notify", script)
 				s.expect("heir")
 				s.stdin.Close()
