@@ -181,3 +181,37 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// Without a file to put aside, output is kept until there is one again: nothing is lost
+// and no line is torn.
+func TestRotationFails(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "logs")
+	path := filepath.Join(dir, "log")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.WriteFile(dir+".away", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	c := run(t, Config{File: path, MaxSize: 4096}, never)
+	text := string(numbered(20_000))
+	before := text[:strings.Index(text[2000:], "\n")+2001]
+	c.print(t, Stdout, before)
+	eventually(t, "the first lines are there", func() bool {
+		data, err := os.ReadFile(path)
+		return err == nil && string(data) == before
+	})
+	exchange := func() {
+		t.Helper()
+		if err := unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, dir+".away", unix.RENAME_EXCHANGE); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange()
+	c.print(t, Stdout, text[len(before):])
+	e := <-c.Events()
+	if e.To != ToFile || e.Kind != Failed || !strings.Contains(e.Err.Error(), "not a directory") {
+		t.Errorf("%+v", e)
+	}
+	exchange()
+	c.end(t)
+	all, _ := rotated(t, path)
+	wantSame(t, "all", all, []byte(text))
+}

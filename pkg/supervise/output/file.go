@@ -46,6 +46,7 @@ type file struct {
 
 	max     int64
 	size    int64
+	used    bool      // something was written, so lumberjack has looked at old files
 	mid     bool      // the last line has not ended
 	rotated time.Time // the last time, or when it was opened
 	failed  time.Time // the last time that it could not be
@@ -105,6 +106,7 @@ func (f *file) Write(data []byte) (written int, err error) {
 			f.rotate()
 			continue
 		}
+		f.used = true
 		n, err = f.log.Write(data[written : written+n])
 		written += n
 		f.size += int64(n)
@@ -164,7 +166,7 @@ func (f *file) rotate() {
 // close ends with old files as they are to be, unless enough closes before.
 func (f *file) close(enough <-chan struct{}) error {
 	err := f.Close()
-	if err == nil && f.log != nil {
+	if err == nil && f.log != nil && f.used {
 		err = f.old.await(f.old.done, enough)
 	}
 	if err == nil && f.trouble != nil {

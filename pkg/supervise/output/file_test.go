@@ -143,44 +143,6 @@ func TestRotationOfLink(t *testing.T) {
 	}
 }
 
-// Without a file to put aside, output is kept until there is one again: nothing is lost
-// and no line is torn.
-func TestRotationFails(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "logs")
-	path := filepath.Join(dir, "log")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	c := run(t, Config{File: path, MaxSize: 4096}, never)
-	text := string(numbered(20_000))
-	before := text[:strings.Index(text[2000:], "\n")+2001]
-	c.print(t, Stdout, before)
-	eventually(t, "the first lines are there", func() bool {
-		data, err := os.ReadFile(path)
-		return err == nil && string(data) == before
-	})
-	if err := os.Rename(dir, dir+".away"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(dir, nil, 0o600); err != nil { // a directory that cannot be made
-		t.Fatal(err)
-	}
-	c.print(t, Stdout, text[len(before):])
-	e := <-c.Events()
-	if e.To != ToFile || e.Kind != Failed || !strings.Contains(e.Err.Error(), "not a directory") {
-		t.Errorf("%+v", e)
-	}
-	if err := os.Remove(dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(dir+".away", dir); err != nil {
-		t.Fatal(err)
-	}
-	c.end(t)
-	all, _ := rotated(t, path)
-	wantSame(t, "all", all, []byte(text))
-}
-
 // What is no regular file is written to as it is.
 func TestNoRotation(t *testing.T) {
 	c := run(t, Config{File: os.DevNull, MaxSize: 4096}, never)
