@@ -230,8 +230,8 @@ A program that exits with another code, a daemon that is not found, a command
 that is not ready in time and one that misses its watchdog have failed: what is
 left is dealt with, see help leftovers, and --restart decides. The exit code is
 that of the program; 125; 124; its own again, with 1 for 0. A daemon that exits
-with 0 and has a successor, in its pid file or within two seconds, is followed by
-that.
+with 0 and has a successor, in its pid file or within two seconds, is followed
+by that.
 `
 
 const helpRestart = `Restart

@@ -98,7 +98,7 @@ func (w *lineWriter) drain() {
 // withThoseThatWait puts the lines that wait behind one, as far as one write to a pipe
 // has room for them without being mixed with what the command writes there.
 func (w *lineWriter) withThoseThatWait(line []byte) []byte {
-	for {
+	for len(line) < pipeBuf {
 		select {
 		case next := <-w.lines: // nil when it is closed
 			if next == nil {
@@ -114,6 +114,7 @@ func (w *lineWriter) withThoseThatWait(line []byte) []byte {
 			return line
 		}
 	}
+	return line
 }
 
 // write keeps the error: there is nobody to tell.

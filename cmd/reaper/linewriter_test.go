@@ -429,7 +429,7 @@ func TestLineWriterRoom(t *testing.T) {
 	r, end := rawPipe(t)
 	end.fill(t)
 	w := newLineWriter(end.fd)
-	writeLines(t, w, 1, 10)
+	writeLines(t, w, 1, pipeBuf) // so long that no other joins it
 	eventually(t, "the first line is in the writer's hands", func() bool { return len(w.lines) == 0 })
 	for n := range queuedLines {
 		if !w.room() {
