@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: probe signals | daemon | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND | tell TEXT...")
+var errUsage = errors.New("usage: probe signals | daemon | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND | tell TEXT")
 
 func die(err error) {
 	fmt.Fprintln(os.Stderr, "probe:", err)
