@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Each line of docs/daemons.md that runs my-server does so.
+// Each line of docs/daemons.md that runs my-server, or one that tells that it is ready,
+// does so.
 func TestRecipes(t *testing.T) {
 	if os.Geteuid() != 0 {
 		cannot(t, "some of them change the user")
@@ -16,7 +17,7 @@ func TestRecipes(t *testing.T) {
 	n := 0
 	for line := range strings.Lines(readFile(t, "../docs/daemons.md")) {
 		options, command, _ := strings.Cut(strings.TrimSpace(line), " -- ")
-		if !strings.HasPrefix(options, "reaper ") || !strings.HasPrefix(command, "my-server") {
+		if !strings.HasPrefix(options, "reaper ") || !strings.HasPrefix(command, "my-") {
 			continue
 		}
 		n++
@@ -26,7 +27,11 @@ func TestRecipes(t *testing.T) {
 			if strings.Contains(options, "always") {
 				code, script = 2, "#!/bin/sh\necho served; exit 2\n"
 			}
-			for name, text := range map[string]string{"my-server": script, "my.env": "A=1\n"} {
+			notifier := strings.Replace(script, "echo", "systemd-notify --ready && echo", 1)
+			if _, err := exec.LookPath("systemd-notify"); err != nil && command == "my-notifier" {
+				cannot(t, "%v", err)
+			}
+			for name, text := range map[string]string{"my-server": script, "my-notifier": notifier, "my.env": "A=1\n"} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
 					t.Fatal(err)
 				}

@@ -147,6 +147,22 @@ func tell(texts []string) {
 			die(err)
 		}
 	}
+	// It is there until all has been taken in, as systemd-notify is: whoever hears of it
+	// can ask whose child it is (sd_notify_barrier(3)).
+	r, w, err := os.Pipe()
+	if err != nil {
+		die(err)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		die(err)
+	}
+	rights := unix.UnixRights(int(w.Fd()))
+	if cerr := raw.Control(func(fd uintptr) { err = unix.Sendmsg(int(fd), []byte("BARRIER=1"), rights, nil, 0) }); cerr != nil || err != nil {
+		die(errors.Join(cerr, err))
+	}
+	w.Close()
+	_, _ = r.Read(make([]byte, 1)) // it ends when reaper has closed the other end
 }
 
 // stay waits until a signal ends the program. A select{} would be a deadlock to

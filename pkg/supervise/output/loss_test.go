@@ -82,7 +82,8 @@ func TestSlowReader(t *testing.T) {
 
 	stats := c.Stats()
 	lost := stats.To[ToPrefixed].Lost[Stdout]
-	if lost.Bytes < size/2 || lost.Bytes != lost.Lines*lineSize {
+	// The end may be lost too: the sleeper has just woken up.
+	if rest := lost.Bytes % lineSize; lost.Bytes < size/2 || rest != 0 && rest != uint64(len("end\n")) {
 		t.Errorf("lost %+v", lost)
 	}
 	if told := <-losses; told.Lines > lost.Lines || told.Lines == 0 {
