@@ -116,7 +116,7 @@ func (c *Capture) CloseWriters() {
 // Settle takes in what is in the pipes. When it returns, whatever the command had
 // printed when it was called is among the last lines; and a line that has not ended has
 // ended, so that the next that is started does not go on with it. It is for the moment
-// in which the command has ended. It takes some microseconds, but a tenth of a second
+// in which the command has ended. It takes some microseconds, but some tenths of a second
 // if a destination has just run out of room.
 func (c *Capture) Settle() {
 	for _, r := range c.readers {

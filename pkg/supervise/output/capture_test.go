@@ -153,11 +153,11 @@ func TestFlood(t *testing.T) {
 			all, files := rotated(t, path)
 			lines, lost := 0, 0
 			for line := range bytes.Lines(all) {
-				if m := remarkLine.FindSubmatch(bytes.TrimSuffix(line, []byte{'\n'})); m != nil {
+				if line[0] != '[' {
+					lines++
+				} else if m := remarkLine.FindSubmatch(bytes.TrimSuffix(line, []byte{'\n'})); m != nil {
 					n, _ := strconv.Atoi("0" + string(m[1]))
 					lost += n
-				} else {
-					lines++
 				}
 			}
 			stats := c.Stats()

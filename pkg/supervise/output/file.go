@@ -149,18 +149,21 @@ func (f *file) rotate() {
 	if pause := rotationPause - time.Since(f.rotated); pause > 0 {
 		<-time.After(pause)
 	}
+	before := f.size
 	err := f.log.Rotate()
 	f.rotated, f.failed, f.size = time.Now(), time.Time{}, 0
-	if err == nil {
-		f.mid = false
+	if err != nil {
+		f.trouble = fmt.Errorf("%w: %w", ErrOldFiles, err)
+		// The file may have been renamed all the same: what is there is appended to.
+		if info, err := os.Stat(f.log.Filename); err == nil {
+			f.size = info.Size()
+		}
+	}
+	if f.size > 0 && f.size >= before {
+		f.failed = f.rotated
 		return
 	}
-	// It may have been renamed all the same. What is there is appended to.
-	f.trouble = fmt.Errorf("%w: %w", ErrOldFiles, err)
-	f.failed = f.rotated
-	if info, err := os.Stat(f.log.Filename); err == nil {
-		f.size = info.Size()
-	}
+	f.mid = false
 }
 
 // close ends with old files as they are to be, unless enough closes before.

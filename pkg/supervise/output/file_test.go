@@ -250,53 +250,77 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Whoever may write to the file alone cannot put it aside.
-var openAs = newRole("open", func(args []string) error {
+// Somebody who is not root opens a file, prints to it and tells what went wrong.
+var printAs = newRole("print", func(args []string) error {
 	c, err := Open(Config{File: args[0], MaxSize: 4096})
 	if err == nil {
-		return c.Close(context.Background())
+		if _, err := c.ends[Stdout].Write(numbered(6000)); err != nil { // rotates it once
+			return err
+		}
+		err = c.Close(context.Background())
 	}
 	fmt.Println(err)
 	return nil
 })
 
-func TestOpenRefusesDirectory(t *testing.T) {
+// asNobody has the role played in a new directory with a file of that mode and owner.
+func asNobody(t *testing.T, mode os.FileMode, dirOwner, fileOwner int) (file, said string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		cannot(t, "only root can become somebody else")
 	}
-	dir, err := os.MkdirTemp("", "output") //nolint:usetesting // that one is for root alone
+	top, err := os.MkdirTemp("", "output") //nolint:usetesting // that one is for root alone
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // it is ours
-	file := filepath.Join(dir, "log")
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(file, nil, 0o600), os.Chown(file, 65534, 65534)); err != nil {
+	t.Cleanup(func() { _ = os.RemoveAll(top) }) // it is ours
+	dir := filepath.Join(top, "logs")
+	file = filepath.Join(dir, "log")
+	if err := errors.Join(
+		os.Chmod(top, 0o755), os.Mkdir(dir, 0o755), os.WriteFile(file, nil, 0o600),
+		os.Chmod(file, mode), os.Chown(file, fileOwner, fileOwner), os.Chown(dir, dirOwner, dirOwner),
+	); err != nil {
 		t.Fatal(err)
 	}
-	cmd := openAs.command(t, file)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	self, err := executableFor(t, dir)
+	cmd := printAs.command(t, file)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.Path = filepath.Join(top, "test")
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Path = self
+	if err := os.WriteFile(cmd.Path, contents(t, self), 0o755); err != nil { //nolint:gosec // for anybody
+		t.Fatal(err)
+	}
 	out, err := cmd.CombinedOutput()
-	if want := "rotate in " + dir + ": permission denied\n"; err != nil || string(out) != want {
-		t.Errorf("%v: %q, want %q", err, out, want)
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return file, strings.TrimSpace(string(out))
+}
+
+const nobody = 65534
+
+// Whoever may write to the file alone cannot put it aside.
+func TestOpenRefusesDirectory(t *testing.T) {
+	file, said := asNobody(t, 0o600, 0, nobody)
+	if want := "rotate in " + filepath.Dir(file) + ": permission denied"; said != want {
+		t.Errorf("%q, want %q", said, want)
 	}
 }
 
-// executableFor is the test binary where anybody can execute it.
-func executableFor(t *testing.T, dir string) (string, error) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		return "", err
+// A new file that cannot be given to the owner of the old one is used all the same, and
+// that is told.
+func TestRotationOfAnothersFile(t *testing.T) {
+	file, said := asNobody(t, 0o666, nobody, 0)
+	if want := "write file: " + ErrOldFiles.Error() + ": chown " + file + ": operation not permitted"; said != want {
+		t.Errorf("%q, want %q", said, want)
 	}
-	data, err := os.ReadFile(self)
-	if err != nil {
-		return "", err
+	all, files := rotated(t, file)
+	wantSame(t, "all", all, numbered(6000))
+	for _, name := range files {
+		if size := len(contents(t, name)); size > 4096 {
+			t.Errorf("%s has %d bytes", name, size)
+		}
 	}
-	path := filepath.Join(dir, "test")
-	return path, os.WriteFile(path, data, 0o755)
 }

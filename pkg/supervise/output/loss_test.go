@@ -82,8 +82,7 @@ func TestSlowReader(t *testing.T) {
 
 	stats := c.Stats()
 	lost := stats.To[ToPrefixed].Lost[Stdout]
-	// The end may be lost too: the sleeper has just woken up.
-	if rest := lost.Bytes % lineSize; lost.Bytes < size/2 || rest != 0 && rest != uint64(len("end\n")) {
+	if lost.Bytes < size/2 || lost.Bytes != lost.Lines*lineSize && lost.Bytes != (lost.Lines-1)*lineSize+4 { // with "end"
 		t.Errorf("lost %+v", lost)
 	}
 	if told := <-losses; told.Lines > lost.Lines || told.Lines == 0 {
@@ -251,11 +250,11 @@ func TestFullForGood(t *testing.T) {
 
 // Whatever the queue is: what is written, and what the remarks tell, is all.
 func TestAccounts(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(15) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		dest := newGate()
 		c := run(t, Config{Prefixed: dest, Queue: 1 + r.IntN(1<<20)}, never)
-		in := append(noise(r, r.IntN(4<<20)), '\n')
+		in := append(noise(r, r.IntN(2<<20)), '\n')
 		half := r.IntN(len(in))
 		c.printInPieces(t, Stdout, r, in[:half])
 		if r.IntN(2) == 0 {
