@@ -16,6 +16,7 @@ import (
 
 	"github.com/reaper-init/reaper/pkg/reap"
 	"github.com/reaper-init/reaper/pkg/supervise"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 )
 
 // The values of options: each parses itself, for package pflag, and says what is
@@ -35,6 +36,9 @@ const (
 	hintSize         = "use bytes, or units as in 10MiB, 10MB or 10m"
 	hintRewrite      = "use FROM:TO, as in TERM:QUIT, or FROM:none"
 	hintPattern      = "it is matched against the command line, as by pgrep -f; put a \\ before a character that is meant"
+	hintHTTP         = "use http://HOST[:PORT][/PATH], as in http://localhost:8080/healthz"
+	hintNoTLS        = "use --health-cmd 'curl -fsS URL', or another client that the image has"
+	hintTCP          = "use HOST:PORT, as in localhost:6379 or [::1]:6379"
 	hintExits        = "use codes from 0 to 255 and names of signals, as in 143,TERM"
 )
 
@@ -301,6 +305,39 @@ func (v leftoversValue) Set(text string) error {
 
 func (v leftoversValue) String() string { return "" }
 func (v leftoversValue) Type() string   { return "word" }
+
+// httpValue is a URL for a health check.
+type httpValue struct{ target *health.Target }
+
+func (v httpValue) Set(text string) error {
+	target, err := health.ParseHTTP(text)
+	switch {
+	case errors.Is(err, health.ErrTLS):
+		return &usageError{err.Error(), hintNoTLS}
+	case err != nil:
+		return &usageError{err.Error(), hintHTTP}
+	}
+	*v.target = target
+	return nil
+}
+
+func (v httpValue) String() string { return "" }
+func (v httpValue) Type() string   { return "url" }
+
+// tcpValue is a host and a port for a health check.
+type tcpValue struct{ target *health.Target }
+
+func (v tcpValue) Set(text string) error {
+	target, err := health.ParseTCP(text)
+	if err != nil {
+		return &usageError{err.Error(), hintTCP}
+	}
+	*v.target = target
+	return nil
+}
+
+func (v tcpValue) String() string { return "" }
+func (v tcpValue) Type() string   { return "host:port" }
 
 // patterns are regular expressions, one for each time that the option is given.
 type patterns []*regexp.Regexp

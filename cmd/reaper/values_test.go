@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"github.com/reaper-init/reaper/pkg/reap"
 	"github.com/reaper-init/reaper/pkg/supervise"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 )
 
 // signalNames are the names that the kernel gives its standard signals on the
@@ -410,6 +412,40 @@ func TestExits(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The same variable may have both: who reads it knows by the option which it was.
+func TestHealthTargets(t *testing.T) {
+	target := health.Target{}
+	asHTTP, asTCP := httpValue{&target}, tcpValue{&target}
+	if err := asHTTP.Set("http://localhost:8080/healthz"); err != nil || target.String() != "http://localhost:8080/healthz" {
+		t.Errorf("a URL: %v, target %v", err, target)
+	}
+	if err := asTCP.Set("[::1]:6379"); err != nil || target.String() != "[::1]:6379" {
+		t.Errorf("an address: %v, target %v", err, target)
+	}
+	before := target
+	for text, want := range map[string]struct {
+		value pflag.Value
+		what  string
+		hint  string
+	}{
+		"https://localhost/":    {asHTTP, "https needs TLS, which reaper does not have", hintNoTLS},
+		"localhost:8080":        {asHTTP, "not an http:// URL", hintHTTP},
+		"http://":               {asHTTP, "no host", hintHTTP},
+		"http://localhost:http": {asHTTP, `invalid port ":http" after host`, hintHTTP},
+		"http://localhost/a b":  {asHTTP, "a space, or a character that is not ASCII", hintHTTP},
+		"localhost":             {asTCP, "no port", hintTCP},
+		":6379":                 {asTCP, "no host", hintTCP},
+		"::1:6379":              {asTCP, "the host is neither a name nor an address", hintTCP},
+		"localhost:0":           {asTCP, "the port is not a number from 1 to 65535", hintTCP},
+	} {
+		err := want.value.Set(text)
+		wantUsageError(t, err)
+		if usage, _ := errors.AsType[*usageError](err); usage.what != want.what || usage.hint != want.hint || target != before {
+			t.Errorf("%q: %v, %q; target %v", text, err, usage.hint, target)
+		}
+	}
 }
 
 func TestChoice(t *testing.T) {
