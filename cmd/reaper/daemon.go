@@ -10,7 +10,7 @@ import (
 
 // The options about what the command is: what it leaves, and when it is ready.
 
-const hintReady = "add --type forking or --type notify"
+const hintReady = "add --type forking, --type notify or a health check"
 
 func addDaemonFlags(f *pflag.FlagSet, o *options) {
 	c := &o.config
@@ -40,13 +40,16 @@ func (v typeValue) Type() string   { return "word" }
 
 // daemonConflicts is every contradiction between the options about what the command is.
 func (o *options) daemonConflicts() error {
+	if err := o.checkHealth(); err != nil {
+		return err
+	}
 	c := &o.config
 	switch {
 	case c.PIDFile != "" && c.Type != supervise.ForkingType:
 		return &usageError{
 			fmt.Sprintf("%s is for a command that leaves a daemon", o.origin("pidfile")), "add --type forking",
 		}
-	case c.StartTimeout > 0 && c.Type == supervise.ExecType:
+	case c.StartTimeout > 0 && c.Type == supervise.ExecType && c.Health.Interval == 0:
 		return &usageError{
 			fmt.Sprintf("%s has nothing that tells when the command is ready", o.origin("start-timeout")), hintReady,
 		}

@@ -21,6 +21,7 @@ type options struct {
 	leaks       string // what leftovers mean: one of the words below
 	leakOK      patterns
 	notify      bool // the command tells of itself
+	health      healthOptions
 	output      outputOptions
 	report      string // where --report goes, "" for nowhere
 	verbose     int
@@ -99,6 +100,7 @@ func newFlags(o *options) *pflag.FlagSet {
 
 	addRestartFlags(f, c)
 	addDaemonFlags(f, o)
+	addHealthFlags(f, o)
 	addOutputFlags(f, &o.output)
 
 	f.Var(exitsValue{&c.OKExit}, "ok-exit", "")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/reaper-init/reaper/pkg/reap"
 	"github.com/reaper-init/reaper/pkg/supervise"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 )
 
 // parse is what run does with a command line and an environment.
@@ -255,6 +256,55 @@ var optionCases = []optionCase{
 		[]string{"--type=forking --start-timeout 1m"},
 		"", "7",
 		func(o *options) any { return o.config.StartTimeout }, time.Minute,
+	},
+	{
+		"health-cmd",
+		[]string{"--health-cmd check"},
+		"check", "true",
+		func(o *options) any { return []any{o.config.HealthCommand, o.config.Health} },
+		[]any{"check", health.Defaults()},
+	},
+	{
+		"health-http",
+		[]string{"--health-http http://localhost/"},
+		"http://localhost/", "http://x/",
+		func(o *options) any { return o.config.HealthTarget.String() }, "http://localhost/",
+	},
+	{
+		"health-tcp",
+		[]string{"--health-tcp localhost:80"},
+		"localhost:80", "x:1",
+		func(o *options) any { return o.config.HealthTarget.String() }, "localhost:80",
+	},
+	{
+		"health-interval",
+		[]string{"--health-interval 1m"},
+		"60", "7",
+		func(o *options) any { return o.health.Interval }, time.Minute,
+	},
+	{
+		"health-timeout",
+		[]string{"--health-timeout 1m"},
+		"60", "7",
+		func(o *options) any { return o.health.Timeout }, time.Minute,
+	},
+	{
+		"health-retries",
+		[]string{"--health-retries 5"},
+		"5", "1",
+		func(o *options) any { return o.health.Retries }, 5,
+	},
+	{
+		"health-start-period",
+		[]string{"--health-start-period 1m"},
+		"60", "7",
+		func(o *options) any { return o.health.StartPeriod }, time.Minute,
+	},
+	{
+		"health-action",
+		[]string{"--health-action report"},
+		"report", "restart",
+		func(o *options) any { return o.health.action }, healthReport,
 	},
 	{
 		"output",
@@ -701,6 +751,15 @@ func TestMisuse(t *testing.T) {
 		{words{"--type", "simple"}, "", "--type simple: not one of the choices", "use exec, forking or notify"},
 		{words{"--pidfile", "x", "cmd"}, "", "--pidfile is for a command that leaves a daemon", "add --type forking"},
 		{words{"cmd"}, "REAPER_PIDFILE=x", "REAPER_PIDFILE is for a command that leaves a daemon", "add --type forking"},
+		{words{"--health-retries", "0"}, "", "--health-retries 0: not a number of retries", hintRetries},
+		{words{"--health-action", "kill"}, "", "--health-action kill: not one of the choices", "use restart or report"},
+		{words{"--health-http", "ftp://x/"}, "", "--health-http ftp://x/: not an http:// URL", hintHTTP},
+		{words{"--health-interval", "0", "--health-cmd", "x", "cmd"}, "", "--health-interval is too short", "use 1ms or more"},
+		{words{"--health-tcp", "x:1", "cmd"}, "REAPER_HEALTH_TIMEOUT=1us", "REAPER_HEALTH_TIMEOUT is too short", "use 1ms or more"},
+		{
+			words{"--health-cmd", "x", "cmd"}, "REAPER_HEALTH_TCP=x:1",
+			"--health-cmd and REAPER_HEALTH_TCP are two health checks", "give one of them; a command can do several things",
+		},
 		{words{"--start-timeout", "5", "cmd"}, "", "--start-timeout has nothing that tells when the command is ready", hintReady},
 
 		{words{"--output-keep", "1", "cmd"}, "", "--output-keep is for the files of --output", "add --output FILE"},

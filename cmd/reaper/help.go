@@ -72,7 +72,18 @@ Restart
                                ready; --notify comes with it
       --start-timeout D        stop it if it is not ready after D (default:
                                never): if its daemon is not known, or it has not
-                               said so
+                               said so, or no health check has succeeded
+
+Health, in the words of a Dockerfile
+      --health-cmd LINE        probe the command by a line for /bin/sh,
+      --health-http URL        or by a GET that is to bring a status below 400,
+      --health-tcp ADDR        or by a connection to HOST:PORT
+      --health-interval D      from the start, and from probe to probe (30s)
+      --health-timeout D       how long one may take (5s)
+      --health-retries N       failures in a row that count (3)
+      --health-start-period D  for D from the start none counts (0)
+      --health-action W        what then: restart (default) stops the command,
+                               and --restart decides; report tells and no more
 
 Exit code
       --ok-exit LIST           codes and signals that count as 0: 143,TERM
@@ -226,12 +237,16 @@ it is about to end, as long as --restart may start it again. MAINPID names
 another process as the command, which must be a child of reaper's, or become
 one. Descriptors are not kept for it.
 
+With a health check the command is ready when one has succeeded; with
+--start-timeout it is probed every second until then. A probe that takes too long
+is killed, with all that it has started.
+
 A program that exits with another code, a daemon that is not found, a command
-that is not ready in time and one that misses its watchdog have failed: what is
-left is dealt with, see help leftovers, and --restart decides. The exit code is
-that of the program; 125; 124; its own again, with 1 for 0. A daemon that exits
-with 0 and has a successor, in its pid file or within two seconds, is followed
-by that.
+that is not ready in time, misses its watchdog or is unhealthy have failed: what
+is left is dealt with, see help leftovers, and --restart decides. The exit code
+is that of the program; 125; 124; its own again, with 1 for 0. A daemon that
+exits with 0 and has a successor, in its pid file or within two seconds, is
+followed by that.
 `
 
 const helpRestart = `Restart

@@ -113,7 +113,8 @@ func (l *logger) enabled(level zapcore.Level) bool { return l.core.Enabled(level
 func levelOf(kind supervise.EventKind) zapcore.Level {
 	switch kind {
 	case supervise.CommandLost, supervise.LeftoversSurvived, supervise.StartFailed, supervise.GaveUp,
-		supervise.DaemonNotFound, supervise.NotReady, supervise.WatchdogMissed:
+		supervise.DaemonNotFound, supervise.NotReady, supervise.WatchdogMissed,
+		supervise.Unhealthy:
 		return zapcore.ErrorLevel
 	case supervise.KillTimeout, supervise.KillRequested, supervise.LimitReached, supervise.LeftoversTimeout,
 		supervise.LeftoverEnded, supervise.DaemonEnded, supervise.MessageRefused, supervise.Restarting, supervise.CallFailed:
@@ -121,10 +122,11 @@ func levelOf(kind supervise.EventKind) zapcore.Level {
 	case supervise.CommandStarted, supervise.CommandExited, supervise.StopDelayed, supervise.StopAborted,
 		supervise.LeftoversAsked, supervise.LeftoversAwaited, supervise.RestartCancelled,
 		supervise.DaemonFollowed, supervise.DaemonAwaited, supervise.Ready, supervise.Reloading,
-		supervise.Reloaded, supervise.Ending, supervise.StatusTold:
+		supervise.Reloaded, supervise.Ending, supervise.StatusTold, supervise.Healthy:
 		return zapcore.InfoLevel
 	case supervise.CommandStopped, supervise.CommandContinued, supervise.Suspended,
-		supervise.SignalSent, supervise.SignalDropped, supervise.SignalMissed, supervise.OrphanReaped:
+		supervise.SignalSent, supervise.SignalDropped, supervise.SignalMissed, supervise.OrphanReaped,
+		supervise.Probed:
 		return zapcore.DebugLevel
 	}
 	return zapcore.ErrorLevel
@@ -194,6 +196,12 @@ func messageOf(kind supervise.EventKind) string {
 		return "message of the command not accepted"
 	case supervise.WatchdogMissed:
 		return "command gave no sign of life, stopping it"
+	case supervise.Probed:
+		return "health check done"
+	case supervise.Unhealthy:
+		return "command is unhealthy"
+	case supervise.Healthy:
+		return "command is healthy again"
 	case supervise.NotReady:
 		return "command was not ready in time, stopping it"
 	case supervise.Restarting:

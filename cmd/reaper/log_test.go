@@ -70,6 +70,7 @@ func TestEveryEventHasWords(t *testing.T) {
 		"DaemonNotFound": zapcore.ErrorLevel, "NotReady": zapcore.ErrorLevel,
 		"Ready": zapcore.InfoLevel, "Reloading": zapcore.InfoLevel, "Reloaded": zapcore.InfoLevel, "Ending": zapcore.InfoLevel,
 		"StatusTold": zapcore.InfoLevel, "MessageRefused": zapcore.WarnLevel, "WatchdogMissed": zapcore.ErrorLevel,
+		"Probed": zapcore.DebugLevel, "Unhealthy": zapcore.ErrorLevel, "Healthy": zapcore.InfoLevel,
 	}
 	kinds := eventKinds(t)
 	seen := make(map[string]string)
@@ -138,6 +139,9 @@ var logEvents = []supervise.Event{
 	{Kind: supervise.StatusTold, PID: 7, Text: "serving\nall"},
 	{Kind: supervise.MessageRefused, PID: 7, Err: errors.New("from process 9 of user 65534")},
 	{Kind: supervise.WatchdogMissed, PID: 7, After: 2 * time.Second},
+	{Kind: supervise.Probed, PID: 7, After: time.Second},
+	{Kind: supervise.Unhealthy, PID: 7, Err: errors.New("probe ended with exit 1"), Count: 3},
+	{Kind: supervise.Healthy, PID: 7},
 	{Kind: supervise.NotReady, PID: 7, After: 3 * time.Second},
 	{Kind: supervise.Restarting, PID: 7, Status: reap.SignalStatus(unix.SIGSEGV), After: 200 * time.Millisecond, Count: 2},
 	{Kind: supervise.Restarting, PID: 7, After: 100 * time.Millisecond},
@@ -190,6 +194,9 @@ const (
 {"level":"info","logger":"reaper","msg":"command tells its status","pid":7,"status":"serving\nall"}
 {"level":"warn","logger":"reaper","msg":"message of the command not accepted","pid":7,"error":"from process 9 of user 65534"}
 {"level":"error","logger":"reaper","msg":"command gave no sign of life, stopping it","pid":7,"after":2}
+{"level":"debug","logger":"reaper","msg":"health check done","pid":7,"after":1}
+{"level":"error","logger":"reaper","msg":"command is unhealthy","pid":7,"count":3,"error":"probe ended with exit 1"}
+{"level":"info","logger":"reaper","msg":"command is healthy again","pid":7}
 {"level":"error","logger":"reaper","msg":"command was not ready in time, stopping it","pid":7,"after":3}
 {"level":"warn","logger":"reaper","msg":"starting the command again","pid":7,"signal":"SEGV","after":0.2,"count":2}
 {"level":"info","logger":"reaper","msg":"starting the command again","pid":7,"code":0,"after":0.1}
@@ -239,6 +246,9 @@ info reaper command is about to end {"pid": 7}
 info reaper command tells its status {"pid": 7, "status": "serving\nall"}
 warn reaper message of the command not accepted {"pid": 7, "error": "from process 9 of user 65534"}
 error reaper command gave no sign of life, stopping it {"pid": 7, "after": 2}
+debug reaper health check done {"pid": 7, "after": 1}
+error reaper command is unhealthy {"pid": 7, "count": 3, "error": "probe ended with exit 1"}
+info reaper command is healthy again {"pid": 7}
 error reaper command was not ready in time, stopping it {"pid": 7, "after": 3}
 warn reaper starting the command again {"pid": 7, "signal": "SEGV", "after": 0.2, "count": 2}
 info reaper starting the command again {"pid": 7, "code": 0, "after": 0.1}

@@ -135,6 +135,8 @@ func (out *outcome) how() string {
 		return "not ready"
 	case out.result.Cause == supervise.CauseWatchdog:
 		return "watchdog"
+	case out.result.Cause == supervise.CauseUnhealthy:
+		return "unhealthy"
 	case out.result.Status.Signaled():
 		return "signal"
 	default:

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 )
 
 // Config tells what to run and how. Only Args must be set, or NoCommand.
@@ -45,6 +46,19 @@ type Config struct {
 	// long as it runs. If it does not it gets SIGABRT, is killed as after a StartTimeout,
 	// and counts as failed. 0 is never. Only with Supervisor.Messages.
 	Watchdog time.Duration
+
+	// Health is how often the command is probed, from when it has been started or its
+	// daemon is known, and what follows from how that ends; no Interval is never. Then it
+	// is ready with the first success.
+	Health health.Config
+	// HealthCommand is a line for /bin/sh that exits with 0 if the command works. It runs
+	// in a process group of its own, with /dev/null as its streams, and is otherwise as
+	// the command. HealthTarget is what is asked instead. One of them is given.
+	HealthCommand string
+	HealthTarget  health.Target
+	// HealthReport only tells of a command that is unhealthy. Else it is stopped as after
+	// a StartTimeout, and counts as failed.
+	HealthReport bool
 
 	// Placement is the process group and session of the command.
 	Placement reap.Group
@@ -219,8 +233,16 @@ func (c *Config) Validate() error {
 		bad("Type", "no type %d", c.Type)
 	case c.PIDFile != "" && c.Type != ForkingType:
 		bad("PIDFile", "the command is not to leave a daemon")
-	case c.StartTimeout > 0 && c.Type == ExecType:
+	case c.StartTimeout > 0 && c.waits() == 0:
 		bad("StartTimeout", "nothing tells that the command is ready")
+	}
+	if c.Health.Interval != 0 {
+		if err := c.Health.Validate(); err != nil {
+			bad("Health", "%w", err)
+		}
+		if (c.HealthCommand == "") != hasTarget(c.HealthTarget) {
+			bad("HealthCommand", "either that or HealthTarget")
+		}
 	}
 	if c.Placement > reap.OwnSession {
 		bad("Placement", "no group %d", c.Placement)

@@ -47,7 +47,7 @@ func describeEvent(ev Event, pid int) string {
 	if ev.After != 0 {
 		word += " " + ev.After.String()
 	}
-	if ev.Kind == GaveUp || ev.Kind == Restarting {
+	if ev.Kind == GaveUp || ev.Kind == Restarting || ev.Kind == Probed || ev.Kind == Unhealthy {
 		word += fmt.Sprintf(" %d failed", ev.Count)
 	}
 	if ev.Kind == CommandExited || ev.Kind == OrphanReaped || ev.Kind == DaemonEnded {
@@ -141,6 +141,8 @@ func eventName(k eventKind) string {
 		return "sought"
 	case evNotify:
 		return "notify"
+	case evProbed:
+		return "probed"
 	}
 	return ""
 }
@@ -169,6 +171,10 @@ func actionName(k actionKind) string {
 		return "ask"
 	case actSweep:
 		return "sweep"
+	case actProbe:
+		return "probe"
+	case actEndProbe:
+		return "end probe"
 	case actSeek:
 		return "seek"
 	case actConclude:
@@ -231,6 +237,12 @@ func kindName(k EventKind) string {
 		return "DaemonNotFound"
 	case NotReady:
 		return "NotReady"
+	case Probed:
+		return "Probed"
+	case Unhealthy:
+		return "Unhealthy"
+	case Healthy:
+		return "Healthy"
 	case Ready:
 		return "Ready"
 	case Reloading:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 )
 
 // EventKind tells what happened, and which fields of the [Event] are set.
@@ -82,6 +83,13 @@ const (
 	MessageRefused
 	// WatchdogMissed: the command gave no sign of life for After, and is stopped.
 	WatchdogMissed
+	// Probed: a health check took After and failed for Err, or did not; Count have failed
+	// in a row.
+	Probed
+	// Unhealthy: Count health checks have failed in a row, the last for Err.
+	Unhealthy
+	// Healthy: one has succeeded after that.
+	Healthy
 	// NotReady: the command was not ready After it was started, and is stopped.
 	NotReady
 	// Restarting: the command ended with Status, or could not be started for Err, and is
@@ -129,6 +137,8 @@ type Result struct {
 	// Err is why it could not be started again; then PID is of the time before. Or it is
 	// a [*FollowError].
 	Err error
+	// Health is what the last health check has shown.
+	Health health.State
 	// Cause is why it was stopped, the last time, though nobody had asked for that.
 	Cause Cause
 	// Aborted is the stop request that came before there was a command; then

@@ -218,6 +218,10 @@ type fakeKernel struct {
 	deaf     map[int]bool   // who does not end by TERM
 	immortal map[int]bool   // who does not end by KILL
 
+	probe     bool  // a health check runs
+	probeErr  error // what StartProbe fails with
+	probeDeaf bool  // it does not end by KILL
+
 	pidFile    reap.PIDFile
 	pidFileErr error
 }
@@ -227,6 +231,26 @@ func (k *fakeKernel) child(pid int) bool {
 	return pid == commandPID && k.command ||
 		slices.ContainsFunc(k.zombies, func(e reap.Exit) bool { return e.PID == pid }) ||
 		slices.ContainsFunc(k.tree, func(p reap.Proc) bool { return p.PID == pid && p.PPID == os.Getpid() })
+}
+
+const probePID = 77
+
+func (k *fakeKernel) StartProbe(c *Config) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.call("probe %s", c.HealthCommand)
+	if k.probeErr == nil {
+		k.probe = true
+	}
+	return probePID, k.probeErr
+}
+
+// probeEnds has the health check end.
+func (s *stage) probeEnds(status reap.Status) {
+	s.kernel.mu.Lock()
+	s.kernel.probe = false
+	s.kernel.mu.Unlock()
+	s.exit(reap.Exit{PID: probePID, Status: status})
 }
 
 func (k *fakeKernel) GroupOf(pid int) int {
@@ -298,7 +322,7 @@ func (k *fakeKernel) Drain(exits []reap.Exit, held int) ([]reap.Exit, bool, erro
 	k.zombies = nil
 	err := k.drainErr
 	k.drainErr = nil
-	return exits, err == nil && (k.command || k.others+len(k.tree) > 0), err
+	return exits, err == nil && (k.command || k.probe || k.others+len(k.tree) > 0), err
 }
 
 // step is a moment in which something may happen; k is locked.
@@ -354,6 +378,14 @@ func (k *fakeKernel) SignalGroup(pgid int, sig syscall.Signal) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.call("group %d %s", pgid, signalName(sig))
+	if pgid == probePID {
+		if k.probe && !k.probeDeaf {
+			k.probe = false
+			k.zombies = append(k.zombies, reap.Exit{PID: probePID, Status: reap.SignalStatus(sig)})
+			k.stage.notify()
+		}
+		return true, nil
+	}
 	if slices.ContainsFunc(k.tree, func(p reap.Proc) bool { return p.PGID == pgid }) {
 		return true, nil
 	}

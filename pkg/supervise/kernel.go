@@ -13,6 +13,8 @@ import (
 type Kernel interface {
 	// Start starts the command; the errors are those of [reap.Start].
 	Start(*Config) (pid int, err error)
+	// StartProbe starts the health check that is a command.
+	StartProbe(*Config) (pid int, err error)
 	// Drain reaps all that has exited, see [reap.Drain]. With a child held, that is
 	// not 0, it ends when it comes to that child, and leaves it.
 	Drain(exits []reap.Exit, held int) (_ []reap.Exit, more bool, err error)
@@ -86,6 +88,18 @@ func (s *system) Start(c *Config) (int, error) {
 		_ = s.tty.SetForeground(s.own) // the start has failed already
 	}
 	return pid, err
+}
+
+func (s *system) StartProbe(c *Config) (int, error) {
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	return reap.Start(reap.Command{
+		Args: []string{"/bin/sh", "-c", c.HealthCommand}, Env: c.Env, Inherited: c.Inherited, Attributes: c.Attributes,
+		Stdin: null, Stdout: null, Stderr: null, Group: reap.OwnGroup,
+	})
 }
 
 // interactive reports whether the terminal is where the command reads and

@@ -21,6 +21,7 @@ type loop struct {
 	armed   time.Time   // what alarm was set for
 	storm   storm
 	deaf    bool // Messages has failed
+	probe   probe
 
 	ended   time.Time // when the command did
 	table   leftovers
@@ -121,6 +122,10 @@ func (l *loop) reap() {
 	l.storm.drained(len(l.exits), begin, time.Now())
 	l.receive()
 	for _, exit := range l.exits {
+		if exit.PID == l.probe.pid {
+			l.probeExited(exit.Status)
+			continue
+		}
 		if exit.PID == l.m.pid {
 			l.step(event{kind: evExited, status: exit.Status, usage: exit.Usage})
 			l.commandEnded()
@@ -196,6 +201,10 @@ func (l *loop) do(a action) bool {
 	case actSweep:
 		l.sweep()
 		l.m = l.m.swept(l.cost)
+	case actProbe:
+		l.startProbe()
+	case actEndProbe:
+		l.endProbe()
 	case actSeek:
 		l.seek()
 	case actConclude:

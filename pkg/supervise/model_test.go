@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 	"github.com/reaper-init/reaper/pkg/supervise/notify"
 )
 
@@ -95,6 +96,7 @@ const (
 	cfgForking   = 160 // and all above
 	cfgNotify    = 64  // and all with this bit below that
 	opTold       = opEnd | 10<<4
+	opChecked    = opEnd | 13<<4
 	opLeft       = opEnd | 7<<4
 	tapeHead     = 3
 )
@@ -179,6 +181,10 @@ func restartConfigOf(r byte) *Config {
 			c.StartTimeout, c.Grace = 4*time.Second, 3*time.Second
 		}
 	}
+	if (c.Type != ExecType || c.Watchdog > 0) && r&2 != 0 {
+		c.Health = health.Config{Interval: 3 * time.Second, Timeout: 2 * time.Second, Retries: 1 + int(r>>3&1)}
+		c.HealthReport = r&16 != 0
+	}
 	return c
 }
 
@@ -234,6 +240,11 @@ func eventOf(a, b byte, now, deadline time.Time) event {
 			ev.kind = evEnded
 		case 6:
 			ev.kind, ev.pid = evStray, 200
+		case 13, 14:
+			ev = event{kind: evProbed, now: now.Add(time.Duration(b&3) * time.Second)}
+			if b&4 != 0 {
+				ev.err = syscall.ECONNREFUSED
+			}
 		case 10, 11, 12:
 			ev = event{kind: evNotify, now: now.Add(time.Duration(b&3) * time.Second), msg: messageOf(b)}
 			if ev.msg.MainPID != 0 {
@@ -325,7 +336,7 @@ func randomTape(rnd *rand.Rand) []byte {
 			tape = noise(tape, early())
 		}
 		for range early() {
-			tape = append(tape, opTold, byte(rnd.IntN(256)))
+			tape = append(tape, opTold, byte(rnd.IntN(256)), opDeadline, 0, opChecked, byte(rnd.IntN(256)))
 			tape = noise(tape, early())
 		}
 		tape = append(tape, opEnd, byte(rnd.IntN(256)))
@@ -374,7 +385,7 @@ func retell(cfg *Config, history []event) string {
 	fmt.Fprintf(&b, "with delay %v, timeout %v, stop signal %d, rewrite %v, leftovers %d, grace %v, settle %v, limit %v\n",
 		cfg.StopDelay, cfg.StopTimeout, cfg.StopSignal, cfg.Rewrite, cfg.Leftovers, cfg.Grace, cfg.Settle, cfg.TimeLimit)
 	if cfg.Type != ExecType || cfg.Watchdog > 0 {
-		fmt.Fprintf(&b, "type %d, watchdog %v, pid file %q, start timeout %v\n", cfg.Type, cfg.Watchdog, cfg.PIDFile, cfg.StartTimeout)
+		fmt.Fprintf(&b, "type %d, watchdog %v, health %+v, report only %v, pid file %q, start timeout %v\n", cfg.Type, cfg.Watchdog, cfg.Health, cfg.HealthReport, cfg.PIDFile, cfg.StartTimeout)
 	}
 	if cfg.Restart != RestartNever {
 		fmt.Fprintf(&b, "restart %d after %v by %v up to %v, reset %v, failures %d, ok %v, never after %v\n", cfg.Restart, cfg.RestartDelay,

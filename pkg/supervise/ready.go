@@ -11,6 +11,7 @@ type waits uint8
 const (
 	waitFollow waits = 1 << iota // the daemon that it leaves has to be known
 	waitNotify                   // it has to say so
+	waitHealth                   // a health check has to succeed
 )
 
 // waits is what a command that is just being started has to do.
@@ -23,6 +24,9 @@ func (c *Config) waits() waits {
 	case NotifyType:
 		w |= waitNotify
 	}
+	if c.Health.Interval > 0 {
+		w |= waitHealth
+	}
 	return w
 }
 
@@ -30,7 +34,7 @@ func (c *Config) waits() waits {
 func (m machine) launched(now time.Time) machine {
 	m.waits, m.born, m.startBy = m.cfg.waits(), time.Time{}, time.Time{}
 	m.cause, m.background, m.followed, m.search, m.stray = endSuccess, false, false, search{}, stray{}
-	m.heir, m.says, m.watchdog = 0, 0, m.cfg.Watchdog
+	m.heir, m.says, m.watchdog, m.unprobed = 0, 0, m.cfg.Watchdog, true
 	switch {
 	case m.waits == 0:
 		m.born = now
@@ -116,6 +120,8 @@ const (
 	CauseNotReady
 	// CauseWatchdog: it gave no sign of life within the Watchdog.
 	CauseWatchdog
+	// CauseUnhealthy: its health checks failed.
+	CauseUnhealthy
 )
 
 func (e ending) cause() Cause {
@@ -124,6 +130,8 @@ func (e ending) cause() Cause {
 		return CauseNotReady
 	case endWatchdog:
 		return CauseWatchdog
+	case endUnhealthy:
+		return CauseUnhealthy
 	case endSuccess, endCode, endSignal, endNoStart, endLost, endNoDaemon:
 	}
 	return CauseNone

@@ -144,7 +144,7 @@ func (r *reference) sees(ev event) []string {
 			asks := sig == syscall.SIGHUP || sig == syscall.SIGINT || sig == syscall.SIGTERM || sig == syscall.SIGPIPE
 			return r.ends(ev, ev.status == 0 || asks || r.cfg.OKExit.Has(ev.status), sig == 0)
 		}
-	case evEmpty, evPoll, evEnded, evStray, evSought, evNotify: // only with leftovers, a daemon or an end signal
+	case evEmpty, evPoll, evEnded, evStray, evSought, evNotify, evProbed: // only with leftovers, a daemon or an end signal
 	case evLost:
 		if r.running() {
 			r.lost = true

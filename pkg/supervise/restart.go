@@ -29,14 +29,15 @@ const (
 type ending uint8
 
 const (
-	endSuccess  ending = iota // code 0, a signal that asks for the end, or what Config.OKExit has
-	endCode                   // another exit code
-	endSignal                 // another signal
-	endNoStart                // it could not be started
-	endNoDaemon               // it left none, or nobody knows which
-	endUnready                // it was stopped because it was not ready in time
-	endWatchdog               // because it gave no sign of life
-	endLost                   // nobody knows
+	endSuccess   ending = iota // code 0, a signal that asks for the end, or what Config.OKExit has
+	endCode                    // another exit code
+	endSignal                  // another signal
+	endNoStart                 // it could not be started
+	endNoDaemon                // it left none, or nobody knows which
+	endUnready                 // it was stopped because it was not ready in time
+	endWatchdog                // because it gave no sign of life
+	endUnhealthy               // because its health checks failed
+	endLost                    // nobody knows
 )
 
 // restarts is the table of the policies.
@@ -49,7 +50,7 @@ func (p RestartPolicy) restarts(end ending) bool {
 	case RestartOnFailure:
 		return end != endSuccess
 	case RestartOnAbnormal:
-		return end == endSignal || end == endUnready || end == endWatchdog
+		return end == endSignal || end == endUnready || end == endWatchdog || end == endUnhealthy
 	case RestartAlways:
 		return true
 	}

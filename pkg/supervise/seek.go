@@ -95,7 +95,7 @@ func (l *loop) seek() {
 // how many there are with those who are somebody else's yet.
 func (l *loop) left() (children []reap.Proc, all int) {
 	for _, p := range l.below() {
-		if l.before.hasProc(p) {
+		if l.before.hasProc(p) || p.PID == l.probe.pid {
 			continue
 		}
 		all++

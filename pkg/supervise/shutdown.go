@@ -73,6 +73,7 @@ func (m machine) wakeAt() time.Time {
 	earlier(m.limit)
 	earlier(m.startBy)
 	earlier(m.barkAt)
+	earlier(m.health.Due())
 	if m.heldStop != 0 {
 		earlier(m.restless)
 	}
@@ -90,6 +91,9 @@ func (m machine) expired(ev event) (machine, []action) {
 	}
 	if !m.barkAt.IsZero() && !ev.now.Before(m.barkAt) {
 		return m.bark(ev)
+	}
+	if due := m.health.Due(); !due.IsZero() && !ev.now.Before(due) {
+		return m.probe(ev)
 	}
 	if m.deadline.IsZero() || ev.now.Before(m.deadline) {
 		return m.releaseStop(ev)

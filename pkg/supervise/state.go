@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 	"github.com/reaper-init/reaper/pkg/supervise/notify"
 )
 
@@ -49,6 +50,7 @@ const (
 	evStray   // another process was reaped while the daemon is not known
 	evSought  // what actSeek has found: pid, or 0 and err, and how many there are
 	evNotify  // the command tells of itself: msg; MAINPID is pid, and child if it is one
+	evProbed  // a health check has ended; err is why it failed
 )
 
 // event is one input of step. The terminal is set for evStopped and evResumed,
@@ -85,6 +87,8 @@ const (
 	actFind                           // look who is left
 	actAsk                            // TERM and CONT to every descendant but the command, once each
 	actSweep                          // kill every descendant
+	actProbe                          // begin a health check; evProbed follows some time
+	actEndProbe                       // end it
 	actSeek                           // look for the daemon; evSought follows
 	actConclude                       // end the records of who was left
 	actTell                           // an Event for the log
@@ -144,6 +148,10 @@ type machine struct {
 	// is never.
 	watchdog time.Duration
 	barkAt   time.Time
+	// health is that of the command, if it is probed; tended, that it is being probed now,
+	// and unprobed, that this instance has not been yet.
+	health           health.Tracker
+	tended, unprobed bool
 	// hurry: who is left when the command is gone is to be killed at once.
 	hurry bool
 	// request is the stop request that waits while delaying, and that asked for
@@ -171,6 +179,11 @@ type machine struct {
 // step makes every decision there is. It has no effect; the actions are to be
 // carried out in their order.
 func (m machine) step(ev event) (machine, []action) {
+	m, acts := m.react(ev)
+	return m.tend(ev, acts)
+}
+
+func (m machine) react(ev event) (machine, []action) {
 	switch ev.kind {
 	case evBegin:
 		return m.begin()
@@ -206,6 +219,8 @@ func (m machine) step(ev event) (machine, []action) {
 		return m.sought(ev)
 	case evNotify:
 		return m.notified(ev)
+	case evProbed:
+		return m.probed(ev)
 	}
 	return m, nil
 }
@@ -236,7 +251,7 @@ func (m machine) started(ev event) (machine, []action) {
 		m.state, m.pid = up, ev.pid
 		m = m.launched(ev.now)
 		m.result.PID, m.result.Status, m.result.Usage = ev.pid, 0, reap.Usage{}
-		m.result.Lost, m.result.Err, m.result.Cause = false, nil, CauseNone
+		m.result.Lost, m.result.Err, m.result.Cause, m.result.Health = false, nil, CauseNone, health.None
 		m, acts := m.replay()
 		return m, append(tell(Event{Kind: CommandStarted, PID: m.pid}), acts...)
 	case down, pausing, up, seeking, delaying, stopping, killing, settling, draining, sweeping, backoff, done:

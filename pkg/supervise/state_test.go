@@ -551,7 +551,7 @@ func TestStep(t *testing.T) {
 	}
 
 	seen := make(map[string]bool)
-	for _, tt := range slices.Concat(tests, forkingCases(), notifyCases()) {
+	for _, tt := range slices.Concat(tests, forkingCases(), notifyCases(), healthCases()) {
 		name := stateName(tt.from.state) + " " + eventName(tt.ev.kind)
 		seen[name] = true
 		if tt.ev.now.IsZero() {

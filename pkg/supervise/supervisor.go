@@ -62,6 +62,7 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 	l := &loop{Supervisor: s, m: machine{cfg: &s.Config}, poll: stoppedTimer(), looked: true}
 	defer l.poll.Stop()
 	defer l.calm()
+	defer l.abandonProbe()
 	l.begin(ctx, sigs)
 	if l.m.result.PID == 0 && l.failure != nil {
 		return Result{}, l.failure
@@ -77,6 +78,8 @@ func (s *Supervisor) Run(ctx context.Context, chld, sigs <-chan os.Signal) (Resu
 			l.ticked()
 			continue
 		case <-l.messages():
+		case err := <-l.probe.result:
+			l.answered(err)
 		case <-l.writable():
 			l.check(s.Manager.Flush())
 		case sig := <-sigs:

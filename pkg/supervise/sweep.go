@@ -90,7 +90,12 @@ func (l *loop) find() []reap.Proc {
 	}
 	now, uptime := time.Now(), l.Kernel.Uptime()
 	here := make(map[int]bool, len(procs))
+	probe := make(map[int]bool) // what is below it is no leftover either
 	for _, p := range procs {
+		if l.probe.pid != 0 && (p.PID == l.probe.pid || probe[p.PPID]) {
+			probe[p.PID] = true
+			continue
+		}
 		if p.PID == l.m.pid {
 			continue
 		}

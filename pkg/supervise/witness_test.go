@@ -16,6 +16,8 @@ type witness struct {
 	started, ended, aborted int
 
 	status   *reap.Status // of the command, when it has ended
+	probing  bool         // a health check has been begun and has not ended
+	void     bool         // it is to be ended
 	unwanted bool         // nothing may be started any more
 	urged    bool         // asked to stop, or out of time
 	hastens  bool         // a second request
@@ -24,7 +26,7 @@ type witness struct {
 // check holds one step against the rules.
 func (w *witness) check(m machine, ev event, next machine, acts []action) error {
 	for _, rule := range []func(machine, event, machine, []action) error{
-		w.pure, w.transitions, w.restarts, w.deadlines, w.stopRequests, w.actions, w.events, w.leftovers, w.outcome,
+		w.pure, w.transitions, w.restarts, w.probes, w.deadlines, w.stopRequests, w.actions, w.events, w.leftovers, w.outcome,
 	} {
 		if err := rule(m, ev, next, acts); err != nil {
 			return err
@@ -146,6 +148,32 @@ func (w *witness) restarts(m machine, ev event, next machine, acts []action) err
 	return nil
 }
 
+// probes: one at a time, and only of a command that is up; what is under way when it is
+// not is ended.
+func (w *witness) probes(m machine, ev event, next machine, acts []action) error {
+	if ev.kind == evProbed && m.state != done {
+		w.probing, w.void = false, false
+	}
+	for _, a := range acts {
+		switch a.kind { //nolint:exhaustive // the others have their own rules
+		case actProbe:
+			if w.probing || next.state != up || next.jobStopped {
+				return fmt.Errorf("probes in state %s, another one: %v", stateName(next.state), w.probing)
+			}
+			w.probing = true
+		case actEndProbe:
+			if !w.probing {
+				return fmt.Errorf("there is no probe to be ended")
+			}
+			w.void = true
+		}
+	}
+	if w.probing && !w.void && (next.state != up || next.jobStopped) {
+		return fmt.Errorf("a probe goes on in state %s", stateName(next.state))
+	}
+	return nil
+}
+
 // deadlines: armed exactly in the states that wait for one, and not in the past.
 func (w *witness) deadlines(m machine, ev event, next machine, _ []action) error {
 	armed := !next.deadline.IsZero()
@@ -241,7 +269,7 @@ func (w *witness) actions(m machine, ev event, next machine, acts []action) erro
 			if !told || !tty.Present || tty.Foreground != m.pid {
 				wrong = "the command does not have it"
 			}
-		case actFind, actAsk, actSweep, actConclude, actSeek:
+		case actFind, actAsk, actSweep, actConclude, actSeek, actProbe, actEndProbe:
 			continue // see leftovers, and restarts
 		case actStart:
 			if next.state != starting || m.state == starting || i != len(acts)-1 {
@@ -292,7 +320,7 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 		of := pid
 		switch a.tell.Kind { //nolint:exhaustive // those that are told when it is gone
 		case Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady, Ready,
-			Reloading, Reloaded, Ending, StatusTold, DaemonFollowed:
+			Reloading, Reloaded, Ending, StatusTold, DaemonFollowed, Probed, Healthy, Unhealthy:
 			of = next.result.PID
 		}
 		if a.tell.PID != of {
@@ -313,7 +341,7 @@ func (w *witness) events(m machine, ev event, next machine, acts []action) error
 			StopDelayed, KillTimeout, KillRequested, Suspended, OrphanReaped, CallFailed,
 			LimitReached, LeftoversAsked, LeftoversAwaited, LeftoversTimeout, LeftoverEnded, LeftoversSurvived,
 			Restarting, StartFailed, GaveUp, RestartCancelled, DaemonEnded, DaemonAwaited, DaemonNotFound, NotReady,
-			Ready, Reloading, Reloaded, Ending, StatusTold, MessageRefused:
+			Ready, Reloading, Reloaded, Ending, StatusTold, MessageRefused, Probed, Healthy, Unhealthy:
 		case WatchdogMissed:
 			if triggered := ev.kind == evNotify && ev.msg.WatchdogTrigger; !triggered && (m.barkAt.IsZero() || ev.now.Before(m.barkAt)) {
 				return fmt.Errorf("the watchdog barks before its time")
