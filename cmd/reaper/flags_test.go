@@ -757,7 +757,8 @@ func TestMisuse(t *testing.T) {
 		{words{"--health-interval", "0", "--health-cmd", "x", "cmd"}, "", "--health-interval is too short", "use 1ms or more"},
 		{words{"--health-tcp", "x:1", "cmd"}, "REAPER_HEALTH_TIMEOUT=1us", "REAPER_HEALTH_TIMEOUT is too short", "use 1ms or more"},
 		{
-			words{"--health-cmd", "x", "cmd"}, "REAPER_HEALTH_TCP=x:1",
+			words{"--health-cmd", "x", "cmd"},
+			"REAPER_HEALTH_TCP=x:1",
 			"--health-cmd and REAPER_HEALTH_TCP are two health checks", "give one of them; a command can do several things",
 		},
 		{words{"--start-timeout", "5", "cmd"}, "", "--start-timeout has nothing that tells when the command is ready", hintReady},

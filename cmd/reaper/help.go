@@ -238,8 +238,8 @@ another process as the command, which must be a child of reaper's, or become
 one. Descriptors are not kept for it.
 
 With a health check the command is ready when one has succeeded; with
---start-timeout it is probed every second until then. A probe that takes too long
-is killed, with all that it has started.
+--start-timeout it is probed every second until then. A probe that takes too
+long is killed, with all that it has started.
 
 A program that exits with another code, a daemon that is not found, a command
 that is not ready in time, misses its watchdog or is unhealthy have failed: what

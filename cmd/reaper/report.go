@@ -7,6 +7,7 @@ import (
 
 	"github.com/reaper-init/reaper/pkg/reap"
 	"github.com/reaper-init/reaper/pkg/supervise"
+	"github.com/reaper-init/reaper/pkg/supervise/health"
 )
 
 // report is what --report writes; docs/report.md tells what the fields mean.
@@ -22,6 +23,7 @@ type report struct {
 	Error         string           `json:"error,omitempty"`
 	Usage         usageReport      `json:"usage"`
 	Restarts      int              `json:"restarts"`
+	Health        string           `json:"health,omitempty"`
 	Adopted       int              `json:"orphans_adopted"`
 	Reaped        int              `json:"reaped"`
 	ForcedKills   int              `json:"forced_kills"`
@@ -92,6 +94,9 @@ func (out *outcome) report(o *options, code int) []byte {
 		if !out.ended.IsZero() {
 			r.Duration = out.ended.Sub(out.started).Seconds()
 		}
+	}
+	if res.Health != health.None {
+		r.Health = res.Health.String()
 	}
 	switch {
 	case out.err != nil:

@@ -46,6 +46,9 @@
 //
 //	Up ── exit 0 ──> Seeking ── the daemon is found ──> Up
 //
+// A command that is not ready in time, gives no sign of life or is unhealthy is Stopping
+// too, without anybody having asked for that: what follows is decided by Config.Restart.
+//
 // Apart from the states there is what is wanted: from the first stop request, or the
 // time limit, nothing is started any more, whatever the state is.
 //
