@@ -13,10 +13,10 @@ import (
 
 // Daemons that fork themselves away, with the built binary. daemon is one of them, in a
 // session of its own, which tells its pid as reaper knows it.
-const daemon = `( setsid sh -c 'trap "echo hup" HUP; trap "exit 7" TERM; echo daemon $$; while :; do read x <&3; done' 3<>"$FIFO" & )`
+const daemon = `( setsid $PROBE obey 7 & )`
 
 // fork launches reaper with a script that leaves daemons. $FIFO is a pipe that is never
-// written to, $PIDFILE a name for a file.
+// written to, $PIDFILE a name for a file, $PROBE the program of test/probe.
 func fork(t *testing.T, at place, options, script string) *session {
 	t.Helper()
 	dir := t.TempDir()
@@ -28,7 +28,7 @@ func fork(t *testing.T, at place, options, script string) *session {
 	options = strings.ReplaceAll(options, "$PIDFILE", pidfile)
 	args := append(strings.Fields("-v --type forking --restart-delay 0 "+options), "--", "sh", "-c", script)
 	return launch(t, at, func(cmd *exec.Cmd) {
-		cmd.Env = append(os.Environ(), "FIFO="+fifo, "PIDFILE="+pidfile)
+		cmd.Env = append(os.Environ(), "FIFO="+fifo, "PIDFILE="+pidfile, "PROBE="+probeBin)
 	}, args...)
 }
 
@@ -82,9 +82,9 @@ func TestForking(t *testing.T) {
 
 // It need not be asked: whatever ends it, that is known.
 func TestForkingStatus(t *testing.T) {
-	for sig, code := range map[unix.Signal]int{unix.SIGKILL: 137, unix.SIGTERM: 7, unix.SIGSEGV: 139} {
+	for sig, code := range map[unix.Signal]int{unix.SIGKILL: 137, unix.SIGTERM: 143, unix.SIGSEGV: 139} {
 		inEach(t, realPlaces, func(t *testing.T, at place) {
-			s := fork(t, at, "", daemon)
+			s := fork(t, at, "", `( setsid sh -c 'echo daemon $$; exec sleep 1000' & )`)
 			pid := s.outerPID(s.expect("daemon "))
 			s.followed()
 			unix.Kill(pid, sig)
@@ -170,7 +170,7 @@ func TestForkingNotFound(t *testing.T) {
 func TestForkingPIDFile(t *testing.T) {
 	inEach(t, allPlaces, func(t *testing.T, at place) {
 		s := fork(t, at, "--pidfile $PIDFILE", `( setsid sleep 1000 & ); ( setsid sleep 1000 & )
-			( setsid sh -c 'sleep 0.5; trap "exit 8" TERM; echo $$ >"$PIDFILE"; echo daemon $$; while :; do read x <&3; done' 3<>"$FIFO" & )`)
+			( setsid sh -c 'sleep 0.5; echo $$ >"$PIDFILE"; exec $PROBE obey 8' & )`)
 		s.expect("daemon ")
 		s.followed()
 		s.signal(unix.SIGTERM)
@@ -234,13 +234,13 @@ func TestForkingSlowMiddle(t *testing.T) {
 func TestForkingSuccessor(t *testing.T) {
 	inEach(t, realPlaces, func(t *testing.T, at place) {
 		s := fork(t, at, "--pidfile $PIDFILE", `cat >"${PIDFILE%/*}/old" <<'END'
-echo $$ >"$PIDFILE"; echo daemon $$; trap upgrade=1 USR2
-while [ -z "$upgrade" ]; do read x <&3; done
-sh -c 'trap "exit 5" TERM; echo $$ >"$PIDFILE"; echo daemon $$; while :; do read x <&3; done' &
+trap upgrade=1 USR2; echo $$ >"$PIDFILE"; echo daemon $$
+while [ -z "$upgrade" ]; do sleep 0.02; done
+sh -c 'echo $$ >"$PIDFILE"; exec $PROBE obey 5' &
 while [ "$(cat "$PIDFILE")" = $$ ]; do sleep 0.01; done
 sleep 2 # longer than what counts as a middle one
 END
-			( setsid sh "${PIDFILE%/*}/old" 3<>"$FIFO" & ); while ! [ -s "$PIDFILE" ]; do sleep 0.01; done`)
+			( setsid sh "${PIDFILE%/*}/old" & ); while ! [ -s "$PIDFILE" ]; do sleep 0.01; done`)
 		s.expect("daemon ")
 		s.followed()
 		s.signal(unix.SIGUSR2)
@@ -275,11 +275,11 @@ func TestForkingWorkers(t *testing.T) {
 // With --group the group of the daemon gets the signals, which has another number than
 // the daemon.
 func TestForkingGroup(t *testing.T) {
-	s := fork(t, asSubreaper, "--group", `( setsid sh -c 'sh -c "trap \"echo one; exit 6\" TERM; echo daemon \$\$; while :; do read x <&3; done" & exit 0' 3<>"$FIFO" & )`)
+	s := fork(t, asSubreaper, "--group", `( setsid sh -c '$PROBE obey 6 & exit 0' & )`)
 	s.expect("daemon ")
 	s.followed()
 	s.signal(unix.SIGTERM)
-	s.expect("one")
+	s.expect("term")
 	s.wantCode(6)
 	nobodyIsLeft(t)
 }
@@ -328,12 +328,12 @@ func TestForkingNoProc(t *testing.T) {
 func TestForkingHint(t *testing.T) {
 	const hint = "use --type forking"
 	for script, want := range map[string]bool{
-		daemon:                        true,
-		daemon + "; exit 3":           false,
-		`( sleep 1000 & ); sleep 2.1`: false,
-		`( : & )`:                     false,
+		`( setsid sleep 1000 & )`:         true,
+		`( setsid sleep 1000 & ); exit 3`: false,
+		`( sleep 1000 & ); sleep 2.1`:     false,
+		`( : & )`:                         false,
 	} {
-		s := launch(t, asSubreaper, func(cmd *exec.Cmd) { cmd.Env = append(os.Environ(), "FIFO=/dev/null") }, "--", "sh", "-c", script)
+		s := launch(t, asSubreaper, nil, "--", "sh", "-c", script)
 		s.wait()
 		if got := strings.Contains(strings.Join(s.stderr.rest(), "\n"), hint); got != want {
 			t.Errorf("%s: the hint: %v, want %v\n%s", script, got, want, s.stderr)

@@ -124,7 +124,10 @@ func fateOf(t *testing.T, at place, program string, args []string, sig syscall.S
 		if !at.pid1 {
 			s.awaitState('T', s.pid)
 		}
-		eventually(t, "what was sent to the command was taken", func() bool { return !pending(t, command, unix.SIGSTOP) })
+		// A SIGCONT takes back the stop signals that wait.
+		eventually(t, "what was sent to the command was taken", func() bool {
+			return !pending(t, command, unix.SIGSTOP) && !pending(t, command, sig)
+		})
 		f.stopped, f.held = stateOf(s.pid) == 'T', stopping(command)
 		s.signal(unix.SIGCONT)
 		eventually(t, "both go on", func() bool { return stateOf(s.pid) != 'T' && stateOf(command) != 'T' })

@@ -35,6 +35,8 @@ func main() {
 	case "daemon-end":
 		fmt.Println("daemon", os.Getpid())
 		stay()
+	case "obey":
+		obey(rest)
 	case "zombies":
 		keepZombies(rest)
 	case "listen":
@@ -50,7 +52,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: probe signals | daemon | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND | tell TEXT")
+var errUsage = errors.New("usage: probe signals | daemon | obey CODE | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND | tell TEXT")
 
 func die(err error) {
 	fmt.Fprintln(os.Stderr, "probe:", err)
@@ -77,6 +79,25 @@ func printSignals() {
 		case <-ended:
 			return
 		}
+	}
+}
+
+// obey tells its pid and each HUP, and ends by TERM with the code. A shell whose trap
+// is due just before a read begins it all the same, and does nothing until it ends.
+func obey(args []string) {
+	code, err := strconv.Atoi(args[0])
+	if err != nil {
+		die(err)
+	}
+	sigs := make(chan os.Signal, 16)
+	signal.Notify(sigs, unix.SIGHUP, unix.SIGTERM)
+	fmt.Println("daemon", os.Getpid())
+	for sig := range sigs {
+		if sig == unix.SIGTERM {
+			fmt.Println("term")
+			os.Exit(code)
+		}
+		fmt.Println("hup")
 	}
 }
 
