@@ -121,7 +121,10 @@ func fateOf(t *testing.T, at place, program string, args []string, sig syscall.S
 	}
 	if stopped || held {
 		// One follows the other, or does not: PID 1 cannot be stopped.
-		if !at.pid1 {
+		if at.pid1 {
+			// Who sends itself a SIGSTOP takes back a SIGCONT that waits, as PID 1 too.
+			eventually(t, "the init has done what there was to do", func() bool { return asleep(s.pid) })
+		} else {
 			s.awaitState('T', s.pid)
 		}
 		// A SIGCONT takes back the stop signals that wait.
