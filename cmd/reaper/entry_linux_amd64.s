@@ -10,16 +10,15 @@
 #define SYS_rt_sigaction   13
 #define SYS_rt_sigprocmask 14
 #define SYS_rt_sigreturn   15
-#define SYS_getpid         39
-#define SYS_kill           62
 #define SYS_fcntl          72
 #define SYS_getppid        110
 #define SYS_exit_group     231
+#define SYS_tgkill         234
 #define SYS_prlimit64      302
 
 #define SIG_SETMASK   2
 #define SIG_IGN       1
-#define SIGCHLD       17
+#define SIGVTALRM     26
 #define SA_FLAGS      0x1C000000 // SA_RESTORER|SA_ONSTACK|SA_RESTART
 #define F_GETFD       1
 #define RLIMIT_NOFILE 7
@@ -70,6 +69,8 @@ open:
 	MOVQ	AX, ·entryAction+16(SB)
 	MOVQ	$-1, AX
 	MOVQ	AX, ·entryAction+24(SB)
+	LEAQ	·caughtSignal(SB), AX
+	MOVQ	AX, ·caughtHandler(SB)
 	MOVL	$1, R12
 	MOVL	$1, R13                // the bit of signal R12
 signals:
@@ -101,8 +102,7 @@ nextSignal:
 	CMPQ	R12, $65
 	JNE	signals
 
-	// What is blocked waits, also for PID 1, until os/signal lets it through on a
-	// thread of its own; see earlyMask.
+	// What is blocked waits, also for PID 1, until it is taken; see earlyMask.
 	MOVL	$SIG_SETMASK, DI
 	LEAQ	·earlyMask(SB), SI
 	LEAQ	·inheritedBlocked(SB), DX
@@ -150,9 +150,7 @@ auxiliary:
 	JMP	_rt0_amd64_linux(SB)
 
 // earlySignal handles a signal before the Go runtime does: it writes it down.
-// The kernel calls it as a C function. For the signals that os/signal does not
-// deliver it stays as long as the program lives; then a SIGCHLD to the own
-// process wakes the loop, which looks at what was written.
+// The kernel calls it as a C function.
 //
 // The runtime calls it too, as the handler that was there before its own, when
 // it is about to end the program by a signal that nobody has asked for yet. As
@@ -175,22 +173,46 @@ TEXT ·earlySignal(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$1, AX
 	SHLQ	CX, AX
 	LOCK
-	ORQ	AX, ·early(SB)
-	TESTQ	AX, ·untaken(SB)
-	JEQ	return
-	MOVL	$SYS_getpid, AX
-	SYSCALL
-	MOVQ	AX, DI
-	MOVL	$SIGCHLD, SI
-	MOVL	$SYS_kill, AX
-	SYSCALL
-return:
+	ORQ	AX, ·noted(SB)
 	RET
 end:
 	LEAQ	128(R8), DI
 	MOVL	$SYS_exit_group, AX
 	SYSCALL
 	INT	$3
+
+// caughtSignal handles, from catch on, the signals that cannot be blocked: it notes
+// them and wakes the thread that waits for the others. A fault of the program's own
+// is the runtime's. The kernel calls it as a C function, on the stack that the runtime
+// has for signals.
+TEXT ·caughtSignal(SB),NOSPLIT|NOFRAME,$0
+	MOVL	DI, CX
+	DECL	CX
+	MOVL	$1, R8
+	SHLQ	CX, R8
+	TESTQ	R8, ·faults(SB)
+	JEQ	note
+	CMPL	8(SI), $0              // si_code: above 0 it comes from the kernel
+	JLE	note
+	MOVQ	·runtimeHandler(SB), AX
+	JMP	AX
+note:
+	MOVQ	·noted(SB), AX
+again:
+	MOVQ	AX, R9
+	ORQ	R8, R9
+	LOCK
+	CMPXCHGQ	R9, ·noted(SB)
+	JNE	again
+	TESTQ	AX, AX
+	JNE	woken                  // by who has noted the first
+	MOVL	·self(SB), DI
+	MOVL	·waiter(SB), SI
+	MOVL	$SIGVTALRM, DX
+	MOVL	$SYS_tgkill, AX
+	SYSCALL
+woken:
+	RET
 
 TEXT ·earlyReturn(SB),NOSPLIT|NOFRAME,$0
 	MOVL	$SYS_rt_sigreturn, AX

@@ -5,16 +5,15 @@
 #define SYS_fcntl          25
 #define SYS_openat         56
 #define SYS_exit_group     94
-#define SYS_kill           129
+#define SYS_tgkill         131
 #define SYS_rt_sigaction   134
 #define SYS_rt_sigprocmask 135
-#define SYS_getpid         172
 #define SYS_getppid        173
 #define SYS_prlimit64      261
 
 #define SIG_SETMASK   2
 #define SIG_IGN       1
-#define SIGCHLD       17
+#define SIGVTALRM     26
 #define SA_FLAGS      0x18000000 // SA_ONSTACK|SA_RESTART; the kernel brings its own restorer
 #define F_GETFD       1
 #define RLIMIT_NOFILE 7
@@ -62,6 +61,8 @@ open:
 	MOVD	ZR, 16(R21)
 	MOVD	$-1, R0
 	MOVD	R0, 24(R21)
+	MOVD	$·caughtSignal(SB), R0
+	MOVD	R0, ·caughtHandler(SB)
 	MOVD	$1, R19
 	MOVD	$1, R20                // the bit of signal R19
 signals:
@@ -154,24 +155,44 @@ TEXT ·earlySignal(SB),NOSPLIT|NOFRAME,$0
 	SUB	$1, R9, R10
 	MOVD	$1, R11
 	LSL	R10, R11, R11
-	MOVD	$·early(SB), R12
+	MOVD	$·noted(SB), R12
 again:
 	LDAXR	(R12), R13
 	ORR	R11, R13
 	STLXR	R13, (R12), R14
 	CBNZ	R14, again
-	MOVD	·untaken(SB), R12
-	TST	R11, R12
-	BEQ	return
-	MOVD	$SYS_getpid, R8
-	SVC
-	MOVD	$SIGCHLD, R1
-	MOVD	$SYS_kill, R8
-	SVC
-return:
 	RET
 end:
 	ADD	$128, R9, R0
 	MOVD	$SYS_exit_group, R8
 	SVC
 	B	end
+
+TEXT ·caughtSignal(SB),NOSPLIT|NOFRAME,$0
+	SUB	$1, R0, R9
+	MOVD	$1, R10
+	LSL	R9, R10, R10
+	MOVD	·faults(SB), R11
+	TST	R10, R11
+	BEQ	note
+	MOVW	8(R1), R11             // si_code
+	CMPW	$0, R11
+	BLE	note
+	MOVD	·runtimeHandler(SB), R11
+	JMP	(R11)
+note:
+	MOVD	$·noted(SB), R12
+again:
+	LDAXR	(R12), R13
+	ORR	R10, R13, R14
+	STLXR	R14, (R12), R15
+	CBNZ	R15, again
+	CBNZ	R13, woken
+	DMB	$0xB                   // noted is written before waiter is read
+	MOVWU	·self(SB), R0
+	MOVWU	·waiter(SB), R1
+	MOVD	$SIGVTALRM, R2
+	MOVD	$SYS_tgkill, R8
+	SVC
+woken:
+	RET

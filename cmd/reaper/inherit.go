@@ -1,10 +1,7 @@
 package main
 
 import (
-	"math/bits"
 	"os"
-	"sync/atomic"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,24 +25,15 @@ var (
 	inheritedNoFile  reap.Limit // RLIMIT_NOFILE
 	inheritedParent  int        // the parent's pid
 	initialStack     *uintptr   // argc, the arguments, nil, the environment, nil: as execve left them
-
-	// early holds the signals that came before signal.Notify, and those that
-	// it cannot take; bit n-1 is signal n. Read it by untold.
-	early uint64
 )
 
-const (
-	// untakenSignals are what os/signal does not deliver. The runtime leaves 32 and
-	// 34 to the C library, and uses PROF for its profiler and 33 for its threads.
-	untakenSignals = 1<<(unix.SIGPROF-1) | 1<<(32-1) | 1<<(33-1) | 1<<(34-1)
-	// earlySignals are what earlySignal handles: all but KILL and STOP, CHLD, for
-	// which nothing can be lost as the loop drains at its start, those that a fault
-	// raises, to which a handler must not return, and PIPE, for which the runtime
-	// would call it while it writes to a broken pipe.
-	earlySignals uint64 = ^uint64(1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPIPE-1) |
-		1<<(unix.SIGILL-1) | 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGFPE-1) |
-		1<<(unix.SIGSEGV-1) | 1<<(unix.SIGSTKFLT-1) | 1<<(unix.SIGSYS-1))
-)
+// earlySignals are what earlySignal handles: all but KILL and STOP, CHLD, for
+// which nothing can be lost as the loop drains at its start, those that a fault
+// raises, to which a handler must not return, and PIPE, for which the runtime
+// would call it while it writes to a broken pipe.
+//
+//nolint:unused // see below
+const earlySignals = ^(uint64(faultSignals) | 1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPIPE-1))
 
 // What the entry point reads: constants, as no initializer of Go's has run yet.
 //
@@ -59,11 +47,10 @@ var (
 	oneProcessor = [13]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1'}
 	entryAction  [4]uint64 // earlySignal as a struct sigaction
 	entryBefore  [4]uint64
-	untaken      uint64 = untakenSignals
-	earlyTaken          = earlySignals
-	// earlyMask stays blocked until signal.Notify, whose thread takes what has
-	// waited. HUP, INT, QUIT, ABRT and TERM the runtime unblocks in any case.
-	earlyMask uint64 = earlySignals &^ untakenSignals
+	earlyTaken   uint64 = earlySignals
+	// earlyMask stays blocked until it is taken, see receive. Those that cannot be
+	// blocked the runtime lets through by itself, a little later.
+	earlyMask uint64 = earlySignals&^(1<<(unix.SIGPROF-1)|1<<(32-1)|1<<(33-1)|1<<(34-1)) | 1<<(unix.SIGPIPE-1)
 )
 
 // inherited is what the command is to find, or nil if it is not known.
@@ -100,32 +87,4 @@ func environ() []string {
 		entry = (**byte)(unsafe.Add(unsafe.Pointer(entry), unsafe.Sizeof(entry)))
 	}
 	return env
-}
-
-// keepUntaken puts earlySignal back where the runtime has put a handler of its
-// own, for PROF and for 33. The runtime then has no profiler, and no
-// syscall.AllThreadsSyscall: nothing here may use either.
-func keepUntaken() {
-	if entered == 0 {
-		return
-	}
-	for set := untaken; set != 0; set &= set - 1 {
-		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(bits.TrailingZeros64(set)+1),
-			uintptr(unsafe.Pointer(&entryAction)), 0, unsafe.Sizeof(earlyMask), 0, 0)
-		if errno != 0 { // it cannot fail: the entry point has done the same
-			panic("take signal: " + errno.Error())
-		}
-	}
-}
-
-// untold takes the signals that the entry point's handler has written down.
-func untold() []syscall.Signal {
-	if atomic.LoadUint64(&early) == 0 {
-		return nil
-	}
-	var sigs []syscall.Signal
-	for set := atomic.SwapUint64(&early, 0); set != 0; set &= set - 1 {
-		sigs = append(sigs, syscall.Signal(bits.TrailingZeros64(set)+1))
-	}
-	return sigs
 }

@@ -64,7 +64,7 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 	defer log.close()
 	o.config.NameOrphans = log.enabled(zapcore.DebugLevel)
 	outcome := outcome{command: command, session: sessionID(), begin: time.Now()}
-	s := supervise.Supervisor{Config: o.config, Requests: p.requests, Untold: untold, OnEvent: func(ev supervise.Event) {
+	s := supervise.Supervisor{Config: o.config, Requests: p.requests, OnEvent: func(ev supervise.Event) {
 		outcome.event(o, ev)
 		log.event(ev)
 		if ev.Kind == supervise.CommandStarted && o.as != nil && o.as.started != nil {

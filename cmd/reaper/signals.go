@@ -17,8 +17,7 @@ import (
 var urgent string
 
 // signalBacklog is how many signals may wait for the loop. Standard signals
-// merge while they wait in the runtime; what is beyond this is lost, as
-// os/signal does not wait either.
+// merge while they wait in the kernel; what is beyond this is lost.
 const signalBacklog = 128
 
 // requestBacklog is how many requests to stop may wait; more ask for no more.
@@ -30,11 +29,20 @@ const requestBacklog = 16
 //
 // It comes before anything else in main. As PID 1 the kernel drops a signal that
 // has no handler; and the runtime's own handlers make PID 1 mortal: a SIGSEGV
-// or SIGQUIT sent from inside the container would end it unless it is notified.
+// or SIGQUIT sent from inside the container would end it unless it is taken.
 func takeSignals() (chld, requests, sigs chan os.Signal) {
 	chld = make(chan os.Signal, 1)
 	requests = make(chan os.Signal, requestBacklog)
 	sigs = make(chan os.Signal, signalBacklog)
+	r := receiver{chld: chld, requests: requests, sigs: sigs}
+	if entered == 0 || !r.start() {
+		r.notify()
+	}
+	return chld, requests, sigs
+}
+
+// notify takes the signals by os/signal.
+func (r *receiver) notify() {
 	all := make([]os.Signal, 0, reap.NumSignals)
 	for sig := unix.Signal(1); sig <= reap.NumSignals; sig++ {
 		switch sig {
@@ -44,14 +52,12 @@ func takeSignals() (chld, requests, sigs chan os.Signal) {
 			if urgent == "forward" {
 				all = append(all, sig)
 			}
-		case unix.SIGPROF, 32, 33, 34: // os/signal does not deliver them: untold does
+		case unix.SIGPROF, 32, 33, 34: // os/signal does not deliver them
 		default:
 			all = append(all, sig)
 		}
 	}
-	keepUntaken()
-	signal.Notify(requests, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
-	signal.Notify(sigs, all...)
-	signal.Notify(chld, unix.SIGCHLD)
-	return chld, requests, sigs
+	signal.Notify(r.requests, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
+	signal.Notify(r.sigs, all...)
+	signal.Notify(r.chld, unix.SIGCHLD)
 }

@@ -235,6 +235,7 @@ func execAs(args []string) {
 	ignore := f.Uint64("ignore", 0, "signals to ignore, as a bit set")
 	closed := f.String("close", "", "descriptors to close, each a digit")
 	nofile := f.Uint64("nofile", 0, "soft RLIMIT_NOFILE")
+	forbid := f.Uint("forbid", 0, "number of a system call that is to fail with ENOSYS")
 	extra := f.String("env", "", "two entries to add to the environment, with a comma between")
 	if err := f.Parse(args); err != nil {
 		die(err)
@@ -271,9 +272,29 @@ func execAs(args []string) {
 	for _, digit := range *closed {
 		unix.Close(int(digit - '0'))
 	}
+	if *forbid != 0 {
+		forbidCall(uint32(*forbid))
+	}
 	path, err := exec.LookPath(f.Arg(0))
 	if err != nil {
 		die(err)
 	}
 	die(unix.Exec(path, f.Args(), env))
+}
+
+// forbidCall has a system call fail from now on, for this thread and what it executes.
+func forbidCall(number uint32) {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // seccomp_data.nr
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: number, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		die(err)
+	}
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
+		die(err)
+	}
 }
