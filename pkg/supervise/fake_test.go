@@ -28,7 +28,6 @@ type stage struct {
 	begin      time.Time
 	told       []string // the events, by describeEvent
 	toldAt     []time.Time
-	untold     []syscall.Signal
 	running    bool
 	done       chan struct{} // closed when Run has returned
 	result     Result
@@ -51,7 +50,7 @@ func onStage(t *testing.T, cfg Config, script func(*stage)) {
 		s.ctx, s.cancel = context.WithCancel(t.Context())
 		defer s.cancel()
 		s.kernel = &fakeKernel{stage: s, ends: map[syscall.Signal]bool{syscall.SIGKILL: true}}
-		s.supervisor = Supervisor{Config: cfg, Kernel: s.kernel, Untold: s.takeUntold, OnEvent: s.tell}
+		s.supervisor = Supervisor{Config: cfg, Kernel: s.kernel, OnEvent: s.tell}
 		s.supervisor.Chance = func() float64 { return 0 }
 		defer s.clear()
 		script(s)
@@ -152,14 +151,6 @@ func (s *stage) tell(ev Event) {
 	s.kernel.mu.Lock()
 	defer s.kernel.mu.Unlock()
 	s.told, s.toldAt = append(s.told, describeEvent(ev, commandPID)), append(s.toldAt, time.Now())
-}
-
-func (s *stage) takeUntold() []syscall.Signal {
-	s.kernel.mu.Lock()
-	defer s.kernel.mu.Unlock()
-	sigs := s.untold
-	s.untold = nil
-	return sigs
 }
 
 // wantCalls compares what has been asked of the kernel, each with its time.

@@ -57,16 +57,6 @@ func (l *loop) signal(sig os.Signal) {
 	l.step(ev)
 }
 
-// untold takes in what os/signal cannot tell.
-func (l *loop) untold() {
-	if l.Untold == nil {
-		return
-	}
-	for _, sig := range l.Untold() {
-		l.step(event{kind: evSignal, sig: sig})
-	}
-}
-
 // start starts the command.
 func (l *loop) start() {
 	if l.Type == ForkingType {
@@ -94,7 +84,6 @@ func (l *loop) settle() {
 
 // attend takes in what is no exit.
 func (l *loop) attend() {
-	l.untold()
 	if l.m.pid != 0 {
 		switch change, sig := l.Kernel.JobChange(l.m.pid); change {
 		case reap.JobStopped:

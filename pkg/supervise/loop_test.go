@@ -260,8 +260,7 @@ func TestRunContext(t *testing.T) {
 // A signal that came before the command existed waits for it (pitfall 3).
 func TestRunEarlySignals(t *testing.T) {
 	onStage(t, Config{Rewrite: map[syscall.Signal]syscall.Signal{syscall.SIGUSR1: syscall.SIGUSR2}}, func(s *stage) {
-		s.signal(syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGHUP)
-		s.untold = []syscall.Signal{34}
+		s.signal(syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGHUP, syscall.Signal(34))
 		s.run()
 		s.wantCalls("0s start command", "0s signal 42 HUP", "0s signal 42 USR2", "0s signal 42 HUP", "0s signal 42 34")
 		s.exit(exited(0))
@@ -280,18 +279,6 @@ func TestRunEarlyStop(t *testing.T) {
 		}
 		s.wantCalls()
 		s.wantTold("StopAborted pid 0 INT")
-	})
-}
-
-// That holds as well for one that came before os/signal took any (pitfall 62).
-func TestRunEarlyUntoldStop(t *testing.T) {
-	onStage(t, Config{}, func(s *stage) {
-		s.untold = []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM}
-		s.run()
-		if got, want := s.end(), (Result{Aborted: syscall.SIGTERM}); !reflect.DeepEqual(got, want) {
-			t.Errorf("result %+v, want %+v", got, want)
-		}
-		s.wantCalls()
 	})
 }
 
@@ -452,28 +439,24 @@ func TestRunSignalMeetsExit(t *testing.T) {
 	}
 }
 
-// Signals that os/signal cannot deliver are asked for at each wake.
-func TestRunUntold(t *testing.T) {
+// The signals of the C library are forwarded as any other.
+func TestRunSignalsOfTheLibrary(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
 		s.run()
-		s.untold = []syscall.Signal{32, 33}
-		s.wake()
-		s.untold = []syscall.Signal{34}
-		s.signal(syscall.SIGHUP)
-		s.wantCalls("0s start command", "0s signal 42 32", "0s signal 42 33", "0s signal 42 HUP", "0s signal 42 34")
-		s.untold = []syscall.Signal{34}
+		s.signal(syscall.Signal(32), syscall.Signal(33))
+		s.wantCalls("0s start command", "0s signal 42 32", "0s signal 42 33")
 		s.kernel.ends[34] = true
-		s.wake()
+		s.signal(syscall.Signal(34))
 		if got := s.end(); got.Status.Signal() != 34 {
 			t.Errorf("result %+v", got)
 		}
 	})
 }
 
-// Neither OnEvent nor Untold nor a context that can end has to be there.
+// Neither OnEvent nor a context that can end has to be there.
 func TestRunBare(t *testing.T) {
 	onStage(t, Config{}, func(s *stage) {
-		s.supervisor.OnEvent, s.supervisor.Untold = nil, nil
+		s.supervisor.OnEvent = nil
 		s.ctx = context.Background()
 		s.run()
 		s.signal(syscall.SIGHUP)

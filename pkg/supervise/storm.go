@@ -16,8 +16,8 @@ const (
 	// stormGap is how close two wake-ups are under load. What comes more seldom costs
 	// too little to matter.
 	stormGap = 5 * time.Millisecond
-	// stormTick is how long the command's exit may wait to be seen under load, and
-	// whatever else comes by way of SIGCHLD: a stop by job control, Supervisor.Untold.
+	// stormTick is how long the command's exit, or a stop of it, may wait to be seen
+	// under load.
 	stormTick = 4 * time.Millisecond
 	// stormShare and stormLatest are for those who have many living children. The
 	// kernel walks past each of them for each that has exited, and once more to find

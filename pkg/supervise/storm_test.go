@@ -138,8 +138,7 @@ func (s *stage) when(event string) time.Time {
 	return s.toldAt[at]
 }
 
-// The end of the command, a stop of it, and what os/signal cannot tell wait for no
-// more than a tick.
+// The end of the command and a stop of it wait for no more than a tick.
 func TestRunStormAttends(t *testing.T) {
 	for name, c := range map[string]struct {
 		happens func(*stage)
@@ -149,7 +148,6 @@ func TestRunStormAttends(t *testing.T) {
 		"stop": {func(s *stage) {
 			s.kernel.changes = append(s.kernel.changes, jobChange{reap.JobStopped, syscall.SIGSTOP})
 		}, "CommandStopped STOP"},
-		"untold": {func(s *stage) { s.untold = append(s.untold, 34) }, "SignalSent 34"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, Config{}, func(s *stage) {

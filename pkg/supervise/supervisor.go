@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"syscall"
 )
 
 // Supervisor runs one command. It is used once.
@@ -21,9 +20,6 @@ type Supervisor struct {
 	// Requests, if not nil, brings signals apart from sigs, where a burst of others
 	// could crowd them out: SIGTERM, SIGINT and SIGQUIT.
 	Requests <-chan os.Signal
-	// Untold, if not nil, gives the signals that have come and that os/signal
-	// cannot put into sigs (32 to 34). It is asked each time the loop wakes.
-	Untold func() []syscall.Signal
 	// Chance gives the numbers, from 0 to 1, that restarts are spread by; nil means those
 	// of math/rand.
 	Chance func() float64
@@ -121,7 +117,6 @@ func (l *loop) begin(ctx context.Context, sigs <-chan os.Signal) {
 			pending = false
 		}
 	}
-	l.untold()
 	l.step(event{kind: evBegin})
 	if l.m.state != done {
 		l.settle() // some may have exited before there was a chld to tell it
