@@ -51,9 +51,15 @@ func parseStat(line []byte) (Proc, error) {
 	if open < 1 || end < open {
 		return Proc{}, errStat
 	}
-	rest := bytes.Fields(line[end+1:])
 	const startField = 19 // field 22 of proc(5), counted from the state
-	if len(rest) <= startField || len(rest[0]) != 1 || rest[0][0] < 'A' || rest[0][0] > 'z' {
+	var rest [startField + 1][]byte
+	n := 0
+	for field := range bytes.FieldsSeq(line[end+1:]) {
+		if rest[n], n = field, n+1; n == len(rest) {
+			break
+		}
+	}
+	if n < len(rest) || len(rest[0]) != 1 || rest[0][0] < 'A' || rest[0][0] > 'z' {
 		return Proc{}, errStat
 	}
 	p := Proc{Name: string(line[open+1 : end]), State: rest[0][0]}

@@ -11,7 +11,7 @@ import (
 // process, or the process has gone, the error is an [io/fs.ErrNotExist] or
 // an [syscall.ESRCH].
 func ReadProc(pid int) (Proc, error) {
-	line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	line, err := readFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return Proc{}, err
 	}
@@ -45,7 +45,7 @@ func Procs() ([]Proc, error) {
 // it now; a process can rewrite it. It is empty for a zombie, which has none
 // any more, and for a kernel thread.
 func CommandLine(pid int) ([]string, error) {
-	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	raw, err := readFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
 	if err != nil {
 		return nil, err
 	}
