@@ -39,7 +39,8 @@ type unowned struct {
 	mine     func(pid int) bool // or nil
 	children *childList
 	open     numberedDir
-	owned    map[int]bool // in one call of reap: children that have exited, and have a descriptor
+	list     func() ([]int, error) // the descriptors; what happens just then is up to a test
+	owned    map[int]bool          // in one call of reap: children that have exited, and have a descriptor
 	held     []held
 	looks    int
 }
@@ -72,10 +73,12 @@ func newUnowned(mine func(pid int) bool) (*unowned, error) {
 		children.close()
 		return nil, err
 	}
-	return &unowned{
+	u := &unowned{
 		mine: mine, children: children, open: open,
 		owned: make(map[int]bool), held: make([]held, 0, maxHeld),
-	}, nil
+	}
+	u.list = u.open.list
+	return u, nil
 }
 
 func (u *unowned) close() {
@@ -145,22 +148,32 @@ func (u *unowned) hold(pids []int) (rest []int, err error) {
 		if _, exited := isChild(pid); !exited || u.owned[pid] {
 			continue
 		}
-		fd, err := unix.PidfdOpen(pid, 0)
-		switch {
-		case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
-			continue // reaped meanwhile; the number may be a thread's by now
-		case lacking(err) && len(u.held) > 0:
+		err := u.grab(pid)
+		if lacking(err) && len(u.held) > 0 {
 			return pids[i:], nil
-		case err != nil:
-			return nil, fmt.Errorf("open child %d: %w", pid, err)
 		}
-		if exitedByHandle(fd) != pid {
-			unix.Close(fd) //nolint:errcheck // nothing was written
-			continue
+		if err != nil {
+			return nil, err
 		}
-		u.held = append(u.held, held{pid, fd})
 	}
 	return nil, nil
+}
+
+// grab opens the process that has the number now, and keeps it if it is a child that
+// has exited.
+func (u *unowned) grab(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	switch {
+	case errors.Is(err, unix.ESRCH), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
+		return nil // reaped meanwhile; the number may be a thread's by now
+	case err != nil:
+		return fmt.Errorf("open child %d: %w", pid, err)
+	case exitedByHandle(fd) != pid:
+		unix.Close(fd) //nolint:errcheck // nothing was written
+		return nil
+	}
+	u.held = append(u.held, held{pid, fd})
+	return nil
 }
 
 // decide reaps those held that have no owner, and lets go of all.
@@ -174,7 +187,7 @@ func (u *unowned) decide(exits []Exit) ([]Exit, error) {
 		if !u.anyUnowned() {
 			return exits, nil
 		}
-		open, err := u.open.list()
+		open, err := u.list()
 		if err != nil {
 			return exits, fmt.Errorf("list descriptors: %w", err)
 		}

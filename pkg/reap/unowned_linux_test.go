@@ -107,30 +107,34 @@ func TestUnownedNumberGivenAway(t *testing.T) {
 	mustDecide(t, u)
 	wantCode(t, child, 3)
 
-	// And after the descriptors were read, as far as that can be placed: the child has
-	// its number and no descriptor is told of.
+	// After the descriptors were listed for the last time, so that its own is not asked.
 	pid = mustZombie(t)
 	mustHold(t, u, pid)
-	awaitReap(t, pid)
-	child = take(t, pid)
-	if exit, ok := reapByHandle(u.held[0].fd); ok {
-		t.Errorf("reaped %+v", exit)
+	lists := 0
+	u.list = func() ([]int, error) {
+		open, err := u.open.list()
+		if lists++; lists == 2 {
+			awaitReap(t, pid)
+			child = take(t, pid)
+		}
+		return open, err
 	}
-	u.letGo()
+	mustDecide(t, u)
+	if lists != 2 {
+		t.Errorf("the descriptors were listed %d times", lists)
+	}
+	u.list = u.open.list
 	wantCode(t, child, 3)
 
-	// One that lives is not held: it might not have its descriptor yet.
-	pid = mustZombie(t)
-	awaitReap(t, pid)
+	// Before it is opened, to one that lives. It might not have its descriptor yet.
 	r, w := mustPipe(t)
 	living := exec.Command("sh", "-c", "read x; exit 3")
 	living.Stdin = r
 	if err := living.Start(); err != nil {
 		t.Fatal(err)
 	}
-	mustHold(t, u, living.Process.Pid)
-	if len(u.held) > 0 {
-		t.Errorf("held: %v", u.held)
+	if err := u.grab(living.Process.Pid); err != nil || len(u.held) > 0 {
+		t.Errorf("held: %v, %v", u.held, err)
 	}
 	w.Close()
 	wantCode(t, living, 3)
@@ -162,20 +166,24 @@ func TestUnownedDescriptorMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitExit(t, pid)
+	moved := -1
+	lists := 0
+	u.list = func() ([]int, error) {
+		open, err := u.open.list()
+		if lists++; lists > 1 {
+			return open, err
+		}
+		if moved, err = unix.FcntlInt(uintptr(pidfd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			t.Fatal(err)
+		}
+		mustClose(t, pidfd)
+		u.readOwned(open)
+		if u.owned[pid] {
+			t.Error("it is seen, so that this proves nothing")
+		}
+		return open, err
+	}
 	mustHold(t, u, pid)
-	open, err := u.open.list()
-	if err != nil || !slices.Contains(open, pidfd) {
-		t.Fatal(open, err)
-	}
-	moved, err := unix.FcntlInt(uintptr(pidfd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	mustClose(t, pidfd)
-	u.readOwned(open)
-	if u.owned[pid] {
-		t.Error("it was seen, so that this proves nothing")
-	}
 	mustDecide(t, u)
 	mustHold(t, u, pid)
 	mustClose(t, moved)
@@ -361,46 +369,65 @@ func TestUnownedByPPID(t *testing.T) {
 	}
 }
 
-// Without a free descriptor orphans wait, and are reaped when there is one again. With
-// a few they are reaped, though there is no room to hold the children before them.
-func TestOrphansWithoutDescriptors(t *testing.T) {
+// Without a free descriptor orphans wait, and that is no error. With one they are
+// reaped, though there is no room to hold those before them.
+func TestUnownedWithoutDescriptors(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	var children []*exec.Cmd
+	u := mustUnowned(t)
+	r, w := mustPipe(t)
+	var owned []*os.Process
 	for range 5 {
-		child := startChild(t, "exit 3")
-		awaitExit(t, child.Process.Pid)
-		children = append(children, child)
+		process, err := os.FindProcess(mustOrphan(t, "read x <&3", r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		owned = append(owned, process)
 	}
-	for _, free := range []int{0, 1, 2, 3} {
-		withDescriptors(t, free)
+	w.Close()
+	for _, process := range owned {
+		awaitExit(t, process.Pid)
 	}
-	for _, child := range children {
-		wantCode(t, child, 3)
+	for free := range 4 {
+		orphan := mustZombie(t)
+		restore := leaveDescriptors(t, free)
+		exits, left, err := u.reap(nil)
+		restore()
+		if free == 0 {
+			if len(exits) > 0 || !left || err != nil {
+				t.Errorf("none is free: %v, %v, %v", exits, left, err)
+			}
+			exits, left, err = u.reap(nil)
+		}
+		if len(exits) != 1 || exits[0].PID != orphan || !left || err != nil {
+			t.Errorf("%d are free: %v, %v, %v", free, exits, left, err)
+		}
+	}
+	for _, process := range owned {
+		awaitReap(t, process.Pid)
+		if err := process.Release(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
-func withDescriptors(t *testing.T, free int) {
+// leaveDescriptors takes all descriptors below a limit but so many.
+func leaveDescriptors(t *testing.T, free int) (restore func()) {
 	t.Helper()
-	o := runOrphans(t, OrphanOptions{})
-	defer o.stop()
-	r, w := mustPipe(t)
-	orphan := mustOrphan(t, "read x <&3; exit 5", r)
 	var before unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)
 	}
-	var taken []int // all below the limit but those that are to be free
-	limit := 0
+	var taken []int
 	for range 10 {
 		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		taken, limit = append(taken, fd), max(limit, fd+1)
+		taken = append(taken, fd)
 	}
-	few := unix.Rlimit{Cur: uint64(limit), Max: before.Max}
+	few := unix.Rlimit{Cur: uint64(slices.Max(taken) + 1), Max: before.Max}
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
 		t.Fatal(err)
 	}
@@ -408,24 +435,12 @@ func withDescriptors(t *testing.T, free int) {
 		mustClose(t, taken[0])
 		taken = taken[1:]
 	}
-	w.Close()
-	want := map[int]Status{orphan: ExitStatus(5)}
-	enough := free >= 2
-	if enough {
-		o.want(t, want)
-	} else {
-		eventually(t, "it has exited", func() bool {
-			child, exited := isChild(orphan) // it may find one that was just closed
-			return exited || !child
-		})
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
-		t.Fatal(err)
-	}
-	for _, fd := range taken {
-		mustClose(t, fd)
-	}
-	if !enough {
-		o.want(t, want)
+	return func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range taken {
+			mustClose(t, fd)
+		}
 	}
 }
