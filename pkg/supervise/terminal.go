@@ -116,6 +116,7 @@ func (m machine) jobStop(ev event) (machine, []action) {
 // command then, reaper does.
 func (m machine) resume(ev event) (machine, []action) {
 	if !m.suspended {
+		m.echo = m.echo || m.followed && m.pid != 0 // reaper has stopped alone
 		return m, nil
 	}
 	m.suspended, m.echo, m.restless = false, true, ev.now.Add(restlessness)
