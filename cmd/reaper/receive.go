@@ -66,6 +66,7 @@ func (r *receiver) start() bool {
 	self = uint32(os.Getpid())
 	sig, errno := await(&unix.Timespec{})
 	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
+		r.deliverNoted()
 		return false
 	}
 	var before [4]uint64
