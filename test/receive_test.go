@@ -122,9 +122,7 @@ func TestFaultIsNotForwarded(t *testing.T) {
 		t.Fatal(errno)
 	}
 	s.wantCode(2)
-	if log := s.stderr.String(); !strings.Contains(log, "SIGSEGV: segmentation violation") {
-		t.Errorf("stderr %s", log)
-	}
+	s.stderr.awaitText(t, "SIGSEGV: segmentation violation")
 	if out := s.stdout.String(); strings.Contains(out, "got") {
 		t.Errorf("it was forwarded: %s", out)
 	}
