@@ -189,7 +189,7 @@ func TestForkingStalePIDFile(t *testing.T) {
 		`sleep 1000 & echo $! >"$1"; exec "$2" -v --type forking --pidfile "$1" --start-timeout 0.3 -- sh -c "( setsid sleep 1000 & )"`,
 		"sh", file, reaperBin)
 	s.wantCode(124)
-	if log := s.stderr.String(); !strings.Contains(log, "it was written before the command was started") {
+	if log := strings.Join(s.stderr.rest(), "\n"); !strings.Contains(log, "it was written before the command was started") {
 		t.Errorf("stderr %s", log)
 	}
 	nobodyIsLeft(t)
