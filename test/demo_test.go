@@ -609,7 +609,7 @@ func TestDemoOnTerminal(t *testing.T) {
 			if alive() > 0 {
 				t.Errorf("it left\n%s", table(os.Getpid()))
 			}
-			if row := regexp.MustCompile(`\nS\+ +\d+ +\d+ sleep 2\n`); !row.MatchString(tty.shown()) {
+			if row := regexp.MustCompile(`\nS[N<]?\+ +\d+ +\d+ sleep 2\n`); !row.MatchString(tty.shown()) {
 				t.Errorf("sleep is not in the foreground:\n%s", tty.shown())
 			}
 		})
