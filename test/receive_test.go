@@ -3,11 +3,13 @@ package test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -156,4 +158,81 @@ func taskIDs(t testing.TB, pid int) (tids []int) {
 		tids = append(tids, tid)
 	}
 	return tids
+}
+
+// Where the user's signals have used up RLIMIT_SIGPENDING, a signal that can merge comes
+// without its sender. What reaper wakes itself by is not taken for somebody else's then.
+func TestSignalsWithoutRoom(t *testing.T) {
+	inPlaces(t, func(t *testing.T, at place) {
+		s := launchProgram(t, at, nil, probeBin, "exec", "-no-pending", reaperBin,
+			"-vv", "--", "sh", "-c", `trap "" HUP; (sleep 0.1 &); echo ready; read x; exit 7`)
+		s.expect("ready")
+		for {
+			line, ok := s.stderr.await("")
+			if !ok {
+				t.Fatalf("no orphan was reaped: %s", s.stderr)
+			}
+			if strings.Contains(line, "orphan reaped") {
+				break
+			}
+		}
+		s.signal(unix.SIGHUP)
+		s.signal(unix.SIGWINCH)
+		s.stdin.Close()
+		s.wantCode(7)
+	})
+}
+
+// A descriptor that is ready sends whatever its owner wants, with a code as the kernel's
+// own faults have it (fcntl(2), F_SETSIG). It ends reaper no more than a kill does.
+func TestSignalsOfADescriptor(t *testing.T) {
+	needExact(t)
+	for _, sig := range []syscall.Signal{unix.SIGSTKFLT, unix.SIGSEGV, unix.SIGUSR1} {
+		s := launch(t, asSubreaper, nil, "--", probeBin, "signals")
+		s.expect("ready")
+		r, w := pipe(t)
+		for _, call := range [][2]int{{unix.F_SETOWN, s.pid}, {unix.F_SETSIG, int(sig)}, {unix.F_SETFL, unix.O_ASYNC}} {
+			if _, err := unix.FcntlInt(r.Fd(), call[0], call[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(fmt.Sprintf("got %d", int(sig)))
+		s.stdin.Close()
+		s.wantCode(0)
+	}
+}
+
+// The signals that os/signal does not take have a handler from the first instructions on,
+// which is replaced in a moment in which it may be running.
+func TestHandlerIsReplaced(t *testing.T) {
+	needExact(t)
+	for i := range 300 {
+		s := launch(t, asSubreaper, nil, "--rewrite", "34:none", "--", "true")
+		for end := time.Now().Add(time.Duration(i%30) * 100 * time.Microsecond); time.Now().Before(end); {
+			if unix.Kill(s.pid, 34) != nil {
+				break
+			}
+		}
+		// Before the entry point has run, it is fatal.
+		if got := s.wait(); got != reap.ExitStatus(0) && got != reap.SignalStatus(34) {
+			t.Fatalf("run %d: %v\n%s", i, got, s.stderr)
+		}
+	}
+}
+
+// What somebody has wanted of the runtime of a command in Go is not wanted of reaper's,
+// and comes to the command.
+func TestDebuggingIsTheCommands(t *testing.T) {
+	needExact(t)
+	s := launch(t, asSubreaper, func(cmd *exec.Cmd) {
+		cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1", "GOMAXPROCS=3")
+	}, "--", "sh", "-c", "echo $GODEBUG $GOMAXPROCS")
+	s.expect("inittrace=1 3")
+	s.wantCode(0)
+	if said := s.stderr.rest(); len(said) > 0 {
+		t.Errorf("reaper says %q", said)
+	}
 }

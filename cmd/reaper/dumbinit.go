@@ -117,6 +117,7 @@ func asDumbInit(debug bool) *persona {
 		},
 		begin: func(_ *process, o *options) {
 			if o.leaveTerminal {
+				terminalLeft.Store(true)
 				reap.LeaveTerminal()
 			}
 		},

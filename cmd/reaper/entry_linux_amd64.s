@@ -10,10 +10,11 @@
 #define SYS_rt_sigaction   13
 #define SYS_rt_sigprocmask 14
 #define SYS_rt_sigreturn   15
+#define SYS_getpid         39
+#define SYS_kill           62
 #define SYS_fcntl          72
 #define SYS_getppid        110
 #define SYS_exit_group     231
-#define SYS_tgkill         234
 #define SYS_prlimit64      302
 
 #define SIG_SETMASK   2
@@ -59,6 +60,14 @@ open:
 	MOVL	$SYS_prlimit64, AX
 	SYSCALL
 
+	// What is blocked waits, also for PID 1, until it is taken; see earlyMask.
+	MOVL	$SIG_SETMASK, DI
+	LEAQ	·earlyMask(SB), SI
+	LEAQ	·inheritedBlocked(SB), DX
+	MOVL	$8, R10
+	MOVL	$SYS_rt_sigprocmask, AX
+	SYSCALL
+
 	// Which signals are ignored; and a handler for those that would end the
 	// program before it can forward them.
 	LEAQ	·earlySignal(SB), AX
@@ -102,15 +111,7 @@ nextSignal:
 	CMPQ	R12, $65
 	JNE	signals
 
-	// What is blocked waits, also for PID 1, until it is taken; see earlyMask.
-	MOVL	$SIG_SETMASK, DI
-	LEAQ	·earlyMask(SB), SI
-	LEAQ	·inheritedBlocked(SB), DX
-	MOVL	$8, R10
-	MOVL	$SYS_rt_sigprocmask, AX
-	SYSCALL
-
-	// What the kernel has put on the stack, once more and with one variable added, for
+	// What the kernel has put on the stack, once more and with two variables added, for
 	// the runtime alone: argc, the arguments, 0, the environment, 0, the auxiliary
 	// vector in pairs, up to the one that starts with 0.
 	MOVQ	SP, SI
@@ -130,7 +131,7 @@ auxiliary:
 	MOVQ	SP, DI
 	SUBQ	R9, DI
 	ADDQ	SI, DI
-	SUBQ	$8, DI
+	SUBQ	$16, DI
 	ANDQ	$~15, DI
 	MOVQ	DI, SP                 // first of all: a signal may come
 	CLD
@@ -138,8 +139,10 @@ auxiliary:
 	SUBQ	SI, CX
 	REP; MOVSB
 	LEAQ	·oneProcessor(SB), AX
-	MOVQ	AX, (DI)
-	ADDQ	$8, DI
+	MOVQ	AX, 0(DI)
+	LEAQ	·noDebugging(SB), AX
+	MOVQ	AX, 8(DI)
+	ADDQ	$16, DI
 	MOVQ	R9, CX
 	SUBQ	SI, CX
 	REP; MOVSB
@@ -149,8 +152,9 @@ auxiliary:
 	XORL	DX, DX                 // the psABI has a function for atexit here: none
 	JMP	_rt0_amd64_linux(SB)
 
-// earlySignal handles a signal before the Go runtime does: it writes it down.
-// The kernel calls it as a C function.
+// earlySignal handles a signal before the Go runtime does: it notes it. The kernel
+// calls it as a C function. When it gets as far as to ask, caughtSignal may have taken
+// its place, which does the same.
 //
 // The runtime calls it too, as the handler that was there before its own, when
 // it is about to end the program by a signal that nobody has asked for yet. As
@@ -165,26 +169,23 @@ TEXT ·earlySignal(SB),NOSPLIT|NOFRAME,$0
 	SYSCALL                        // keeps R8; clobbers CX, R11
 	MOVQ	0(SP), AX
 	ADDQ	$40, SP
+	MOVQ	R8, DI
 	LEAQ	·earlySignal(SB), CX
 	CMPQ	AX, CX
+	JEQ	note
+	CMPQ	AX, ·caughtHandler(SB)
 	JNE	end
-	MOVQ	R8, CX
-	DECQ	CX
-	MOVL	$1, AX
-	SHLQ	CX, AX
-	LOCK
-	ORQ	AX, ·noted(SB)
-	RET
+note:
+	JMP	·noteSignal(SB)
 end:
 	LEAQ	128(R8), DI
 	MOVL	$SYS_exit_group, AX
 	SYSCALL
 	INT	$3
 
-// caughtSignal handles, from catch on, the signals that cannot be blocked: it notes
-// them and wakes the thread that waits for the others. A fault of the program's own
-// is the runtime's. The kernel calls it as a C function, on the stack that the runtime
-// has for signals.
+// caughtSignal handles, once receiver has begun, the signals that cannot be blocked. A
+// fault of the program's own is the runtime's. The kernel calls it as a C function, on
+// the stack that the runtime has for signals.
 TEXT ·caughtSignal(SB),NOSPLIT|NOFRAME,$0
 	MOVL	DI, CX
 	DECL	CX
@@ -197,6 +198,14 @@ TEXT ·caughtSignal(SB),NOSPLIT|NOFRAME,$0
 	MOVQ	·runtimeHandler(SB), AX
 	JMP	AX
 note:
+	JMP	·noteSignal(SB)
+
+// noteSignal notes the signal DI, and wakes whoever waits for signals.
+TEXT ·noteSignal(SB),NOSPLIT|NOFRAME,$0
+	MOVL	DI, CX
+	DECL	CX
+	MOVL	$1, R8
+	SHLQ	CX, R8
 	MOVQ	·noted(SB), AX
 again:
 	MOVQ	AX, R9
@@ -206,10 +215,11 @@ again:
 	JNE	again
 	TESTQ	AX, AX
 	JNE	woken                  // by who has noted the first
-	MOVL	·self(SB), DI
-	MOVL	·waiter(SB), SI
-	MOVL	$SIGVTALRM, DX
-	MOVL	$SYS_tgkill, AX
+	MOVL	$SYS_getpid, AX
+	SYSCALL
+	MOVL	AX, DI
+	MOVL	$SIGVTALRM, SI
+	MOVL	$SYS_kill, AX
 	SYSCALL
 woken:
 	RET

@@ -5,9 +5,10 @@
 #define SYS_fcntl          25
 #define SYS_openat         56
 #define SYS_exit_group     94
-#define SYS_tgkill         131
+#define SYS_kill           129
 #define SYS_rt_sigaction   134
 #define SYS_rt_sigprocmask 135
+#define SYS_getpid         172
 #define SYS_getppid        173
 #define SYS_prlimit64      261
 
@@ -53,6 +54,13 @@ open:
 	MOVD	$SYS_prlimit64, R8
 	SVC
 
+	MOVD	$SIG_SETMASK, R0
+	MOVD	$·earlyMask(SB), R1
+	MOVD	$·inheritedBlocked(SB), R2
+	MOVD	$8, R3
+	MOVD	$SYS_rt_sigprocmask, R8
+	SVC
+
 	MOVD	$·entryAction(SB), R21
 	MOVD	$·earlySignal(SB), R0
 	MOVD	R0, 0(R21)
@@ -96,13 +104,6 @@ nextSignal:
 	CMP	$65, R19
 	BNE	signals
 
-	MOVD	$SIG_SETMASK, R0
-	MOVD	$·earlyMask(SB), R1
-	MOVD	$·inheritedBlocked(SB), R2
-	MOVD	$8, R3
-	MOVD	$SYS_rt_sigprocmask, R8
-	SVC
-
 	MOVD	RSP, R1
 	MOVD	0(R1), R2
 	ADD	$16, R1, R3
@@ -115,7 +116,7 @@ auxiliary:
 	MOVD.P	16(R4), R0
 	CBNZ	R0, auxiliary
 	SUB	R1, R4, R5
-	ADD	$8, R5
+	ADD	$16, R5
 	MOVD	RSP, R6
 	SUB	R5, R6
 	AND	$~15, R6
@@ -126,6 +127,8 @@ arguments:
 	CMP	R3, R1
 	BNE	arguments
 	MOVD	$·oneProcessor(SB), R0
+	MOVD.P	R0, 8(R6)
+	MOVD	$·noDebugging(SB), R0
 	MOVD.P	R0, 8(R6)
 rest:
 	MOVD.P	8(R1), R0
@@ -149,19 +152,15 @@ TEXT ·earlySignal(SB),NOSPLIT|NOFRAME,$0
 	SVC
 	MOVD	0(RSP), R10
 	ADD	$48, RSP
+	MOVD	R9, R0
 	MOVD	$·earlySignal(SB), R11
 	CMP	R11, R10
+	BEQ	note
+	MOVD	·caughtHandler(SB), R11
+	CMP	R11, R10
 	BNE	end
-	SUB	$1, R9, R10
-	MOVD	$1, R11
-	LSL	R10, R11, R11
-	MOVD	$·noted(SB), R12
-again:
-	LDAXR	(R12), R13
-	ORR	R11, R13
-	STLXR	R13, (R12), R14
-	CBNZ	R14, again
-	RET
+note:
+	JMP	·noteSignal(SB)
 end:
 	ADD	$128, R9, R0
 	MOVD	$SYS_exit_group, R8
@@ -181,6 +180,12 @@ TEXT ·caughtSignal(SB),NOSPLIT|NOFRAME,$0
 	MOVD	·runtimeHandler(SB), R11
 	JMP	(R11)
 note:
+	JMP	·noteSignal(SB)
+
+TEXT ·noteSignal(SB),NOSPLIT|NOFRAME,$0
+	SUB	$1, R0, R9
+	MOVD	$1, R10
+	LSL	R9, R10, R10
 	MOVD	$·noted(SB), R12
 again:
 	LDAXR	(R12), R13
@@ -188,11 +193,10 @@ again:
 	STLXR	R14, (R12), R15
 	CBNZ	R15, again
 	CBNZ	R13, woken
-	DMB	$0xB                   // noted is written before waiter is read
-	MOVWU	·self(SB), R0
-	MOVWU	·waiter(SB), R1
-	MOVD	$SIGVTALRM, R2
-	MOVD	$SYS_tgkill, R8
+	MOVD	$SYS_getpid, R8
+	SVC
+	MOVD	$SIGVTALRM, R1
+	MOVD	$SYS_kill, R8
 	SVC
 woken:
 	RET

@@ -33,7 +33,7 @@ var (
 // would call it while it writes to a broken pipe.
 //
 //nolint:unused // see below
-const earlySignals = ^(uint64(faultSignals) | 1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPIPE-1))
+const earlySignals = ^(uint64(faultSignals) | 1<<(unix.SIGSTKFLT-1) | 1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPIPE-1))
 
 // What the entry point reads: constants, as no initializer of Go's has run yet.
 //
@@ -45,12 +45,15 @@ var (
 	// look for work and find none. The runtime also asks the cgroup for its share of
 	// the processors, at the start and again and again, if it is not told.
 	oneProcessor = [13]byte{'G', 'O', 'M', 'A', 'X', 'P', 'R', 'O', 'C', 'S', '=', '1'}
-	entryAction  [4]uint64 // earlySignal as a struct sigaction
-	entryBefore  [4]uint64
-	earlyTaken   uint64 = earlySignals
+	// noDebugging comes next: what somebody wants of the runtime of a command in Go is
+	// not wanted of this one.
+	noDebugging = [9]byte{'G', 'O', 'D', 'E', 'B', 'U', 'G', '='}
+	entryAction [4]uint64 // earlySignal as a struct sigaction
+	entryBefore [4]uint64
+	earlyTaken  uint64 = earlySignals
 	// earlyMask stays blocked until it is taken, see receive. Those that cannot be
 	// blocked the runtime lets through by itself, a little later.
-	earlyMask uint64 = earlySignals&^(1<<(unix.SIGPROF-1)|1<<(32-1)|1<<(33-1)|1<<(34-1)) | 1<<(unix.SIGPIPE-1)
+	earlyMask uint64 = earlySignals&^untakenSignals | 1<<(unix.SIGPIPE-1)
 )
 
 // inherited is what the command is to find, or nil if it is not known.

@@ -24,31 +24,39 @@ import (
 // in whatever thread, which notes them and wakes that goroutine.
 //
 // No signal is missed. What is blocked waits in the kernel. The handler first notes and
-// then reads waiter; the goroutine first writes waiter and then reads noted. So one of
-// them sees the other: either the goroutine does not wait, or it is sent a SIGVTALRM,
-// which is blocked in its thread and so waits too, if it comes before the wait begins.
-// If the goroutine has changed its thread meanwhile, the SIGVTALRM stays where it was
-// sent, and wakes it for nothing if it ever waits there.
+// then sends a SIGVTALRM, which waits there as well, and whoever has taken one looks into
+// noted afterwards. That signal goes to the process by kill(2), because then it carries
+// its sender also when RLIMIT_SIGPENDING is used up (__send_signal_locked in
+// kernel/signal.c). The price: one that somebody else sends in the same moment merges
+// with it.
+//
+// What is sent to one thread, by tgkill(2), nobody waits for.
 
 //nolint:gochecknoglobals,unused // shared with entry_linux_*.s
 var (
 	noted          uint64  // signals to be delivered; bit n-1 is signal n
-	waiter         uint32  // the thread that waits, 0 before the first wait
-	self           uint32  // the pid
 	caughtHandler  uintptr // caughtSignal
 	runtimeHandler uintptr // the runtime's handler of faults
 	faults         uint64  = faultSignals
 )
 
+// terminalLeft is set when the echo of a SIGCONT is to be dropped, see reap.LeaveTerminal.
+//
+//nolint:gochecknoglobals // of the process, as signals are
+var terminalLeft atomic.Bool
+
 const (
 	// faultSignals are those that a fault raises in the thread that has it. One that
 	// somebody has sent is as any other signal.
 	faultSignals = 1<<(unix.SIGILL-1) | 1<<(unix.SIGTRAP-1) | 1<<(unix.SIGBUS-1) | 1<<(unix.SIGFPE-1) |
-		1<<(unix.SIGSEGV-1) | 1<<(unix.SIGSTKFLT-1) | 1<<(unix.SIGSYS-1)
+		1<<(unix.SIGSEGV-1) | 1<<(unix.SIGSYS-1)
+	// untakenSignals are what os/signal does not deliver. The runtime leaves 32 and
+	// 34 to the C library, and uses PROF for its profiler and 33 for its threads: it
+	// has no profiler then, and no syscall.AllThreadsSyscall.
+	untakenSignals = 1<<(unix.SIGPROF-1) | 1<<(32-1) | 1<<(33-1) | 1<<(34-1)
 	// caughtSignals are those that the runtime does not leave blocked.
-	caughtSignals = faultSignals | 1<<(unix.SIGHUP-1) | 1<<(unix.SIGINT-1) | 1<<(unix.SIGQUIT-1) |
-		1<<(unix.SIGABRT-1) | 1<<(unix.SIGTERM-1) | 1<<(unix.SIGCHLD-1) | 1<<(unix.SIGPROF-1) |
-		1<<(32-1) | 1<<(33-1) | 1<<(34-1)
+	caughtSignals = faultSignals | untakenSignals | 1<<(unix.SIGSTKFLT-1) | 1<<(unix.SIGHUP-1) | 1<<(unix.SIGINT-1) |
+		1<<(unix.SIGQUIT-1) | 1<<(unix.SIGABRT-1) | 1<<(unix.SIGTERM-1) | 1<<(unix.SIGCHLD-1)
 	waitedSignals uint64 = ^uint64(caughtSignals | 1<<(unix.SIGKILL-1) | 1<<(unix.SIGSTOP-1))
 
 	saSigInfo = 4 // SA_SIGINFO
@@ -63,14 +71,13 @@ type receiver struct {
 // false where that cannot be: who has forbidden rt_sigtimedwait by seccomp(2) has
 // os/signal do it.
 func (r *receiver) start() bool {
-	self = uint32(os.Getpid())
 	sig, errno := await(&unix.Timespec{})
-	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
-		r.deliverNoted()
-		return false
-	}
 	var before [4]uint64
 	mustSigaction(unix.SIGSEGV, nil, &before)
+	if errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
+		r.giveUp(before)
+		return false
+	}
 	runtimeHandler = uintptr(before[0])
 	action := entryAction
 	action[0] = uint64(caughtHandler)
@@ -79,17 +86,33 @@ func (r *receiver) start() bool {
 		mustSigaction(lowest(set), &action, nil)
 	}
 	r.deliverNoted()
-	for ; errno == 0; sig, errno = await(&unix.Timespec{}) {
+	for errno == 0 {
 		r.deliver(sig)
+		if len(r.sigs) == cap(r.sigs) {
+			break // the rest waits in the kernel
+		}
+		sig, errno = await(&unix.Timespec{})
 	}
 	go r.receive()
 	return true
 }
 
+// giveUp has the runtime handle what only a handler of ours takes, and takes back the
+// SIGVTALRM of those that have come.
+func (r *receiver) giveUp(runtimes [4]uint64) {
+	for set := uint64(untakenSignals); set != 0; set &= set - 1 {
+		mustSigaction(lowest(set), &runtimes, nil)
+	}
+	var before [4]uint64
+	mustSigaction(unix.SIGVTALRM, &[4]uint64{1}, &before) // SIG_IGN: what waits is dropped
+	mustSigaction(unix.SIGVTALRM, &before, nil)
+	r.deliverNoted()
+}
+
 // receive delivers what comes, as long as the program lives.
 func (r *receiver) receive() {
 	for {
-		sig := r.wait()
+		sig, _ := await(nil) // EINTR: a handler has run on this thread
 		r.deliverNoted()
 		r.deliver(sig)
 		runtime.Gosched() // to the loop, on this thread
@@ -102,18 +125,6 @@ func (r *receiver) deliverNoted() {
 	}
 }
 
-// wait waits for a signal. It returns 0 when there may be some in noted.
-func (r *receiver) wait() syscall.Signal {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	atomic.StoreUint32(&waiter, uint32(unix.Gettid()))
-	if atomic.LoadUint64(&noted) != 0 {
-		return 0
-	}
-	sig, _ := await(nil) // EINTR: a handler has run here
-	return sig
-}
-
 // siginfo is the kernel's siginfo_t on machines of 64 bits, as far as it is looked at.
 type siginfo struct {
 	_, _, code, _ int32
@@ -122,8 +133,9 @@ type siginfo struct {
 }
 
 // await is rt_sigtimedwait(2) for waitedSignals; without a timeout it waits for good.
-// The signal is 0 for those that reaper makes itself, for the thread that writes to
-// what nobody reads (signal(7)), or for its group to stop, see reap.StopGroup.
+// The signal is 0 for those that reaper makes itself: for the thread that writes to
+// what nobody reads (signal(7)), for its group to stop (reap.StopGroup), by leaving the
+// terminal, and for itself to wake.
 func await(timeout *unix.Timespec) (syscall.Signal, syscall.Errno) {
 	var info siginfo
 	waited := waitedSignals
@@ -136,20 +148,18 @@ func await(timeout *unix.Timespec) (syscall.Signal, syscall.Errno) {
 		return 0, errno
 	}
 	sig := syscall.Signal(n)
-	if uint32(info.pid) == self && info.code <= 0 {
+	if int(info.pid) == os.Getpid() && info.code <= 0 {
 		switch sig {
-		case unix.SIGPIPE, unix.SIGXFSZ, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		case unix.SIGPIPE, unix.SIGXFSZ, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGVTALRM:
 			return 0, 0
-		case unix.SIGVTALRM:
-			if info.code == siTKill {
+		case unix.SIGCONT:
+			if terminalLeft.Load() {
 				return 0, 0
 			}
 		}
 	}
 	return sig, 0
 }
-
-const siTKill = -6 // SI_TKILL
 
 // deliver hands a signal to the loop. What there is no place for is lost, and SIGCHLD
 // needs one.

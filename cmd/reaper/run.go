@@ -120,7 +120,10 @@ func (p *process) becomeInit(o *options) error {
 		return err
 	}
 	if gone { // it died before the kernel knew that we care
-		return unix.Kill(os.Getpid(), o.parentDeath)
+		if o.parentDeath == unix.SIGKILL || o.parentDeath == unix.SIGSTOP {
+			return unix.Kill(os.Getpid(), o.parentDeath)
+		}
+		(&receiver{chld: p.chld, requests: p.requests, sigs: p.sigs}).deliver(o.parentDeath)
 	}
 	return nil
 }

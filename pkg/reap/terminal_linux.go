@@ -73,7 +73,8 @@ func (t *Terminal) SetForeground(pgid int) error {
 // Where there is none nothing happens.
 //
 // From the leader the kernel takes it for a hang-up, and sends SIGHUP and SIGCONT to
-// the foreground group (tty_ioctl(4)). The caller gets neither.
+// the foreground group (tty_ioctl(4)). The caller gets neither, but for the SIGCONT if it
+// waits for that by sigtimedwait(2), to which it does not matter that a signal is ignored.
 func LeaveTerminal() {
 	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGCONT} {
 		var before sigactionRaw

@@ -235,6 +235,7 @@ func execAs(args []string) {
 	ignore := f.Uint64("ignore", 0, "signals to ignore, as a bit set")
 	closed := f.String("close", "", "descriptors to close, each a digit")
 	nofile := f.Uint64("nofile", 0, "soft RLIMIT_NOFILE")
+	noPending := f.Bool("no-pending", false, "set RLIMIT_SIGPENDING to 0")
 	forbid := f.Uint("forbid", 0, "number of a system call that is to fail with ENOSYS")
 	extra := f.String("env", "", "two entries to add to the environment, with a comma between")
 	if err := f.Parse(args); err != nil {
@@ -248,6 +249,11 @@ func execAs(args []string) {
 		}
 		lim.Cur = *nofile
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+			die(err)
+		}
+	}
+	if *noPending {
+		if err := unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{}); err != nil {
 			die(err)
 		}
 	}
