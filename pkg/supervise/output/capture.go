@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 )
@@ -31,7 +32,7 @@ type Capture struct {
 // first line: that File is a directory, is not there and cannot be made, cannot be
 // written to or, if it has a MaxSize, is in a directory in which nothing can be
 // renamed. Nothing is written yet.
-func Open(c Config) (*Capture, error) { return open(c, idleTime) }
+func Open(c Config) (*Capture, error) { return open(c, c.idle()) }
 
 func open(c Config, idle time.Duration) (*Capture, error) {
 	if err := c.Validate(); err != nil {
@@ -51,8 +52,9 @@ func open(c Config, idle time.Duration) (*Capture, error) {
 	if c.Prefixed != nil {
 		writers = append(writers, &writer{queue: newQueue(ToPrefixed, c.queue()), dest: c.Prefixed, lines: newPrefix(c.Name)})
 	}
+	writers = append(writers, rawWriters(&c)...)
 	capture := &Capture{hub: newHub(c.Tail)}
-	if err := capture.openPipes(idle); err != nil {
+	if err := capture.openPipes(idle, !c.ofLines()); err != nil {
 		for _, w := range writers {
 			if w.file != nil {
 				_ = w.file.Close() // nothing has been written
@@ -64,14 +66,34 @@ func open(c Config, idle time.Duration) (*Capture, error) {
 	return capture, nil
 }
 
-func (c *Capture) openPipes(idle time.Duration) error {
+// rawWriters are those of Stdout and Stderr.
+func rawWriters(c *Config) (writers []*writer) {
+	shared := sameWriter(c.Stdout, c.Stderr)
+	for s, dest := range [streams]io.Writer{c.Stdout, c.Stderr} {
+		if dest == nil || shared && Stream(s) == Stderr {
+			continue
+		}
+		q := newQueue(ToStdout+Destination(s), c.queue())
+		q.elsewhere[Stdout+Stderr-Stream(s)] = !shared
+		writers = append(writers, &writer{queue: q, dest: dest, raw: true})
+	}
+	return writers
+}
+
+// sameWriter reports whether two writers are one. Those that cannot be compared are not.
+func sameWriter(a, b io.Writer) bool {
+	defer func() { _ = recover() }()
+	return a == b
+}
+
+func (c *Capture) openPipes(idle time.Duration, hasty bool) error {
 	for s := range streams {
 		r, w, err := newPipe(s.String())
 		if err != nil {
 			c.closePipes()
 			return err
 		}
-		c.ends[s], c.readers[s] = w, newReader(s, r, idle, c.hub.in)
+		c.ends[s], c.readers[s] = w, newReader(s, r, idle, hasty, c.hub.in)
 	}
 	return nil
 }

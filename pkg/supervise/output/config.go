@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // DefaultQueue is how much may wait for each destination. It is used only if something
@@ -13,7 +14,8 @@ const DefaultQueue = 8 << 20
 // minMaxSize is the least size of a file. One is put aside at most 500 times a second.
 const minMaxSize = 4096
 
-// Config tells where the output goes: to any of File, Prefixed and the last lines.
+// Config tells where the output goes: to any of File, Prefixed, Stdout and Stderr, and
+// the last lines.
 // Zero means nothing, see [Config.Wanted].
 type Config struct {
 	// File is appended to, and gets both streams. It is made with mode 0644 if it is
@@ -33,26 +35,46 @@ type Config struct {
 	Compress bool
 
 	// Prefixed, if not nil, gets each line with its time, Name and stream before it.
-	// It is written to by one goroutine, which has a thread to itself on which every
-	// signal is blocked: so the SIGPIPE of a write that nobody reads stays there.
-	// os.Stdout would raise one all the same, see package os/signal; a file that is
-	// not descriptor 1 or 2 to package os, or plain write(2), does not. Write may
-	// block. If it writes less than all it must say how much, and why.
+	// It is written to as Stdout and Stderr are.
 	Prefixed io.Writer
 	// Name is what the prefix calls the command. It may be empty.
 	Name string
 
+	// Stdout and Stderr, if not nil, get what the command prints there, byte for byte.
+	// If they are the same, and can be compared by ==, that is one destination, ToStdout,
+	// in which the lines of the two stay whole.
+	//
+	// Each is written to by one goroutine, which has a thread to itself on which every
+	// signal is blocked: so the SIGPIPE of a write that nobody reads stays there.
+	// os.Stdout would raise one all the same, see package os/signal; a file that is
+	// not descriptor 1 or 2 to package os, or plain write(2), does not. Write may
+	// block. If it writes less than all it must say how much, and why.
+	Stdout, Stderr io.Writer
+
 	// Tail is how many of the last lines are remembered.
 	Tail int
 
-	// Queue is how many bytes may wait for each of File and Prefixed. 0 is
-	// [DefaultQueue].
+	// Queue is how many bytes may wait for each destination. 0 is [DefaultQueue].
 	Queue int
 }
 
 // Wanted reports whether anything is to be done with the output. If not, let the
 // command have the streams of its starter.
-func (c *Config) Wanted() bool { return c.File != "" || c.Prefixed != nil || c.Tail > 0 }
+func (c *Config) Wanted() bool {
+	return c.ofLines() || c.Stdout != nil || c.Stderr != nil || c.Tail > 0
+}
+
+// ofLines reports whether there is a destination in which the beginning of a line stays
+// apart from its end if they do not come together.
+func (c *Config) ofLines() bool { return c.File != "" || c.Prefixed != nil }
+
+// idle is how long the beginning of a line waits for its end.
+func (c *Config) idle() time.Duration {
+	if c.ofLines() {
+		return idleTime
+	}
+	return shortIdleTime
+}
 
 // Validate tells everything that is wrong with the configuration. Each error starts
 // with the name of the field.

@@ -15,6 +15,8 @@ func TestConfigWanted(t *testing.T) {
 		"how, only":   {Config{MaxSize: 4096, Keep: 5, Compress: true, Name: "n", Queue: 1}, false},
 		"a file":      {Config{File: "log"}, true},
 		"lines":       {Config{Prefixed: io.Discard}, true},
+		"stdout":      {Config{Stdout: io.Discard}, true},
+		"stderr":      {Config{Stderr: io.Discard}, true},
 		"their end":   {Config{Tail: 1}, true},
 		"all of them": {Config{File: "log", Prefixed: io.Discard, Tail: 1}, true},
 	} {

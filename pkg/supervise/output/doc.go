@@ -1,22 +1,25 @@
 // Package output carries what a command prints to a file that is rotated, to a
-// writer line by line with a prefix, and into a memory of the last lines.
+// writer line by line with a prefix, to two writers as it is, and into a memory of
+// the last lines.
 //
 // [Open] makes two pipes. Their write ends become descriptors 1 and 2 of the
 // command, each time that it is started; so one [Capture] lives as long as the
 // command is restarted, and also takes what a process that the command has left
 // behind still prints.
 //
-//	stdout ── reader ──┐            ┌── queue ── writer ── File
-//	                   ├── the hub ─┼── queue ── writer ── Prefixed
-//	stderr ── reader ──┘            └── the last lines
+//	                                ┌── queue ── writer ── File
+//	stdout ── reader ──┐            ├── queue ── writer ── Prefixed
+//	                   ├── the hub ─┼── queue ── writer ── Stdout
+//	stderr ── reader ──┘            ├── queue ── writer ── Stderr
+//	                                └── the last lines
 //
 // Each box is a goroutine, and the hub owns the queues, the last lines and all
 // counts. Nothing is shared, and the hub never blocks.
 //
 // # Who waits for whom
 //
-// A reader reads whatever becomes of it, so a full disk, or a reader of Prefixed
-// that sleeps, does not block the command. What does not fit into a queue is lost,
+// A reader reads whatever becomes of it, so a full disk, or somebody who has Prefixed
+// or Stdout to read and sleeps, does not block the command. What does not fit into a queue is lost,
 // by whole lines, for that destination alone. It is counted and told: in the
 // output itself, by a line at the place of the loss, in [Stats], and as an [Event].
 //
@@ -42,4 +45,9 @@
 // on in pieces. If another line comes in between, a line break is put before it. With
 // a prefix, the rest of such a line has a prefix of its own with + behind the name of
 // the stream; what follows at once has none and stands where it belongs.
+//
+// Stdout and Stderr get each byte, in the order of the stream, and no other but those
+// of the line that tells of a loss. Without File and Prefixed the beginning of a line
+// waits only 10 ms: that is for a writer that both streams share, and for what is lost
+// to be whole lines.
 package output

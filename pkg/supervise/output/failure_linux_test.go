@@ -66,6 +66,17 @@ func TestNobodyReads(t *testing.T) {
 	if len(came) > 0 {
 		t.Errorf("%v came", came)
 	}
+	// The same with what is raw.
+	came = raisedBy(t, func() {
+		c := run(t, Config{Stdout: plainFD(fds[1]), Stderr: plainFD(fds[1])}, never)
+		c.print(t, Stderr, "a line\n")
+		if err := c.Close(context.Background()); !errors.Is(err, syscall.EPIPE) || !strings.Contains(err.Error(), "write stdout: 1 line (7 bytes) lost: ") {
+			t.Errorf("%v", err)
+		}
+	}, unix.SIGPIPE)
+	if len(came) > 0 {
+		t.Errorf("%v came", came)
+	}
 	// The control: any other write raises it.
 	came = raisedBy(t, func() { _, _ = plainFD(fds[1]).Write([]byte("x")) }, unix.SIGPIPE)
 	if len(came) != 1 {

@@ -7,7 +7,8 @@ import (
 )
 
 // Whatever is printed, in whatever writes: the file has it, the old files and the new one
-// together have it, and the lines have it behind their prefixes.
+// together have it, the lines have it behind
+// their prefixes, and what is raw is just it.
 func FuzzCapture(f *testing.F) {
 	f.Add([]byte("a\nb\n"), uint16(1))
 	f.Add([]byte("no end"), uint16(3))
@@ -16,9 +17,10 @@ func FuzzCapture(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("x"), 30_000), uint16(5000))
 	f.Fuzz(func(t *testing.T, text []byte, cut uint16) {
 		plain, rotating := filepath.Join(t.TempDir(), "plain"), filepath.Join(t.TempDir(), "rotated")
-		var lines bytes.Buffer
+		var lines, raw bytes.Buffer
 		for _, conf := range []Config{
 			{File: plain, Prefixed: &lines},
+			{Stderr: &raw},
 			{File: rotating, MaxSize: 4096},
 		} {
 			c, err := open(conf, never) // run looks at all goroutines, which takes longer than the rest
@@ -34,6 +36,7 @@ func FuzzCapture(f *testing.F) {
 			c.wantNoLoss(t)
 		}
 		wantSame(t, "plain", contents(t, plain), text)
+		wantSame(t, "raw", raw.Bytes(), text)
 		all, _ := rotated(t, rotating)
 		wantSame(t, "rotated", all, text)
 		var bare []byte

@@ -24,7 +24,7 @@ type hub struct {
 	abandon chan struct{} // closed when what is left is to be lost
 	ended   chan struct{} // closed at the end
 
-	queues []*queue // at most two
+	queues []*queue // of destinations that are wanted
 	tail   tail
 	read   [streams]uint64
 
@@ -54,7 +54,7 @@ func (h *hub) run() {
 	defer close(h.ended)
 	defer h.patience.Stop()
 	defer h.quiet.Stop()
-	first, second := h.queue(0), h.queue(1)
+	q := [destinations]*queue{h.queue(0), h.queue(1), h.queue(2), h.queue(3)}
 	for !h.over() {
 		events, event := h.event()
 		select {
@@ -62,14 +62,22 @@ func (h *hub) run() {
 			h.take(d, ok)
 		case r := <-h.reports:
 			h.report(r)
-		case first.out() <- first.head():
-			first.taken()
-		case second.out() <- second.head():
-			second.taken()
-		case first.again(h.closing) <- h.closing:
-			first.fresh = false
-		case second.again(h.closing) <- h.closing:
-			second.fresh = false
+		case q[0].out() <- q[0].head():
+			q[0].taken()
+		case q[1].out() <- q[1].head():
+			q[1].taken()
+		case q[2].out() <- q[2].head():
+			q[2].taken()
+		case q[3].out() <- q[3].head():
+			q[3].taken()
+		case q[0].again(h.closing) <- h.closing:
+			q[0].fresh = false
+		case q[1].again(h.closing) <- h.closing:
+			q[1].fresh = false
+		case q[2].again(h.closing) <- h.closing:
+			q[2].fresh = false
+		case q[3].again(h.closing) <- h.closing:
+			q[3].fresh = false
 		case <-h.patience.C:
 			h.impatient()
 		case events <- event:

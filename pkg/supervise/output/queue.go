@@ -62,10 +62,11 @@ type item struct {
 
 // queue is what waits for one destination. All but the channels is the hub's.
 type queue struct {
-	to    Destination
-	limit int
-	items chan item
-	retry chan bool // true if it is the last time
+	to        Destination
+	elsewhere [streams]bool // those that do not go there
+	limit     int
+	items     chan item
+	retry     chan bool // true if it is the last time
 
 	waiting []item
 	private *chunk // the last that waits, if more can be copied into it
@@ -94,6 +95,9 @@ func newQueue(to Destination, limit int) *queue {
 // room reports whether a delivery can be taken in. What is larger than the limit
 // comes alone.
 func (q *queue) room(d *delivery) bool {
+	if q.elsewhere[d.stream] {
+		return true
+	}
 	need := len(d.chunk.buf)
 	if d.small() {
 		need = pieceSize
@@ -107,6 +111,9 @@ func (q *queue) room(d *delivery) bool {
 // admits tells from where on a delivery is taken in, and counts what is lost of it:
 // all, or the rest of a line whose beginning was.
 func (q *queue) admits(d *delivery) (from int, ok bool) {
+	if q.elsewhere[d.stream] {
+		return 0, false
+	}
 	if q.torn[d.stream] && d.cont {
 		from = bytes.IndexByte(d.data(), '\n') + 1
 	}

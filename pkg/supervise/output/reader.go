@@ -16,6 +16,9 @@ const (
 	maxLine = 1 << 20
 	// idleTime is how long the beginning of a line waits for its end.
 	idleTime = 100 * time.Millisecond
+	// shortIdleTime is the same where a line need not stay in one piece. A person does not
+	// see it, and most programs write a line in less.
+	shortIdleTime = 10 * time.Millisecond
 )
 
 // delivery is what a reader hands to the hub: the first size bytes of a chunk. They end
@@ -47,6 +50,7 @@ type reader struct {
 	file   *os.File
 	conn   syscall.RawConn
 	idle   time.Duration
+	hasty  bool // idle counts from when the beginning of the line came, not the last of it
 
 	chunk *chunk
 	have  int  // so many bytes are in it
@@ -65,10 +69,10 @@ type reader struct {
 	ended   chan struct{}
 }
 
-func newReader(stream Stream, file *os.File, idle time.Duration, hub chan<- delivery) *reader {
+func newReader(stream Stream, file *os.File, idle time.Duration, hasty bool, hub chan<- delivery) *reader {
 	conn, _ := file.SyscallConn() // it fails for a file that is closed
 	r := &reader{
-		stream: stream, file: file, conn: conn, idle: idle, chunk: newChunk(pieceSize),
+		stream: stream, file: file, conn: conn, idle: idle, hasty: hasty, chunk: newChunk(pieceSize),
 		hub: hub, back: make(chan *chunk), notices: make(chan notice, 1), ended: make(chan struct{}),
 	}
 	r.fill = r.read
@@ -104,8 +108,10 @@ func (r *reader) run() {
 // arm has the next wait end when the beginning of a line has waited long enough. A
 // notice may set another deadline at any time, but only after it is in its channel.
 func (r *reader) arm() {
-	r.due = time.Time{}
-	if r.have > 0 {
+	switch {
+	case r.have == 0:
+		r.due = time.Time{}
+	case !r.hasty || r.due.IsZero():
 		r.due = time.Now().Add(r.idle)
 	}
 	if r.armed || !r.due.IsZero() {
@@ -162,7 +168,8 @@ func (r *reader) deliver(size int) {
 	}
 	r.chunk = <-r.back
 	r.have -= size
-	r.clean = r.have // the line break before it was the last
+	r.due = time.Time{} // what is left has just begun
+	r.clean = r.have    // the line break before it was the last
 }
 
 // obey reads what is there. That is no more than a pipe can hold: what comes

@@ -29,14 +29,13 @@ type Destination uint8
 const (
 	ToFile Destination = iota
 	ToPrefixed
+	ToStdout
+	ToStderr
 	destinations // how many there are
 )
 
 func (d Destination) String() string {
-	if d == ToPrefixed {
-		return "prefixed"
-	}
-	return "file"
+	return [destinations]string{"file", "prefixed", "stdout", "stderr"}[d]
 }
 
 // Count is an amount of output. A line is counted by its end.
@@ -96,8 +95,9 @@ const (
 type Stats struct {
 	// Read are the bytes that the command has printed.
 	Read [streams]uint64
-	// To are the destinations. For each, Read is what was written, what was lost, and
-	// what is still in the queue: after [Capture.Close] nothing is.
+	// To are the destinations. For each, Read of the streams that go there is what was
+	// written, what was lost, and what is still in the queue: after [Capture.Close]
+	// nothing is.
 	To [destinations]DestinationStats
 }
 

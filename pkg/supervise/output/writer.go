@@ -35,6 +35,7 @@ type writer struct {
 	dest  io.Writer
 	file  *file   // if dest is one
 	lines *prefix // nil if they are written as they are
+	raw   bool    // no line break is added where one is missing
 
 	mid    int   // one more than the stream whose line has not ended; 0 is none
 	failed error // as it was told
@@ -94,10 +95,14 @@ func remark(s Stream, lost Count) []byte {
 
 // output writes a chunk and returns how far it came.
 func (w *writer) output(it *item) (written int) {
-	if w.lines == nil {
+	switch {
+	case w.lines != nil:
+		return w.prefixed(it)
+	case w.raw:
+		return w.asItIs(it)
+	default:
 		return w.plain(it)
 	}
-	return w.prefixed(it)
 }
 
 // goesOn reports whether a part goes on with the line that was written last.
@@ -114,7 +119,15 @@ func (w *writer) breaks(p *part, last byte) bool {
 	return missing
 }
 
-// plain writes a chunk as it is, in one piece if no line break is missing in it.
+// asItIs writes a chunk and nothing else.
+func (w *writer) asItIs(it *item) (written int) {
+	data := it.chunk.buf[:it.chunk.size]
+	last := it.chunk.parts[len(it.chunk.parts)-1]
+	w.breaks(&last, data[len(data)-1]) // a remark may need to know
+	return it.from + w.write(data[it.from:])
+}
+
+// plain writes a chunk in one piece if no line break is missing in it.
 func (w *writer) plain(it *item) (written int) {
 	data := it.chunk.buf[:it.chunk.size]
 	written = it.from
