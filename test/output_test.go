@@ -131,17 +131,19 @@ func TestOutputOfNoUse(t *testing.T) {
 		s.wantCode(3)
 		s.stderr.awaitText(t, "output cannot be written")
 	})
-	t.Run("asleep", func(t *testing.T) {
-		// Nobody reads stdout until reaper has ended.
-		r, w := pipe(t)
-		s := launch(t, asSubreaper, func(cmd *exec.Cmd) { cmd.Stdout = w }, "--output-prefix", "--", "sh", "-c", flood)
-		w.Close()
-		if got := s.wait(); got != reap.ExitStatus(3) {
-			t.Errorf("got %v", got)
-		}
-		r.Close()
-		s.stderr.awaitText(t, "output lost")
-	})
+	for _, option := range []string{"--output-prefix", "--tail=5"} {
+		t.Run("asleep, "+option, func(t *testing.T) {
+			// Nobody reads stdout until reaper has ended.
+			r, w := pipe(t)
+			s := launch(t, asSubreaper, func(cmd *exec.Cmd) { cmd.Stdout = w }, option, "--", "sh", "-c", flood)
+			w.Close()
+			if got := s.wait(); got != reap.ExitStatus(3) {
+				t.Errorf("got %v", got)
+			}
+			r.Close()
+			s.stderr.awaitText(t, "output lost")
+		})
+	}
 	nobodyIsLeft(t)
 }
 
@@ -171,5 +173,127 @@ func TestOutputDescriptors(t *testing.T) {
 	var bits int
 	if _, err := fmt.Sscanf(strings.TrimSpace(flags), "%o", &bits); err != nil || bits&unix.O_NONBLOCK != 0 {
 		t.Errorf("flags %q, %v", flags, err)
+	}
+}
+
+// With --tail alone the output goes to reaper's own streams, byte for byte: each to its
+// own, in any life of the command, and also what a leftover prints.
+func TestOutputTailAlone(t *testing.T) {
+	const script = `cat "$NOISE"; printf "out, no end"; printf "err, no end" >&2
+		( trap "echo asked to end; exit" TERM; while :; do sleep 0.01; done ) & exit 3`
+	noise := filepath.Join(t.TempDir(), "noise")
+	line := append(bytes.Repeat([]byte("long "), 1<<20), "\000\377\r\n\n"...) // less than a queue, so that none is lost
+	if err := os.WriteFile(noise, line, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inEach(t, realPlaces, func(t *testing.T, at place) {
+		dir := t.TempDir()
+		report := filepath.Join(dir, "report")
+		streams := func(cmd *exec.Cmd) {
+			cmd.Env = append(os.Environ(), "NOISE="+noise)
+			cmd.Stdout, cmd.Stderr = create(t, filepath.Join(dir, "stdout")), create(t, filepath.Join(dir, "stderr"))
+		}
+		s := launch(t, at, streams, "--tail", "2", "--report", report, "--restart", "on-failure:2", "--restart-delay", "1ms",
+			"--leaks", "ignore", "--", "sh", "-c", script)
+		s.wantCode(3)
+		once := string(line) + "out, no endasked to end\n"
+		if got := readFile(t, filepath.Join(dir, "stdout")); got != once+once {
+			t.Errorf("stdout has %d bytes, want %d; its end is %q", len(got), 2*len(once), got[max(len(got)-100, 0):])
+		}
+		log := readFile(t, filepath.Join(dir, "stderr"))
+		if strings.Count(log, "err, no end") != 3 || !strings.HasPrefix(log, "err, no end") || strings.Count(log, "last output") != 2 {
+			t.Errorf("stderr %q", log)
+		}
+		output, ok := readReport(t, report)["output"].(map[string]any)
+		if lines, _ := output["lines"].([]any); !ok || len(lines) != 2 || output["lost_bytes"] != 0.0 {
+			t.Errorf("the report has %.200v", output)
+		}
+		nobodyIsLeft(t)
+	})
+}
+
+func create(t *testing.T, path string) *os.File {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// One pipe for both streams: no line gets into another, however full the pipe is.
+func TestOutputTailShared(t *testing.T) {
+	r, w := pipe(t)
+	both := func(cmd *exec.Cmd) { cmd.Stdout, cmd.Stderr = w, w }
+	const script = `i=0; while [ $i -lt 20 ]; do seq -f "out %08.0f" 5000; i=$((i+1)); done &
+		i=0; while [ $i -lt 20 ]; do seq -f "err %08.0f" 5000 >&2; i=$((i+1)); done; wait`
+	s := launch(t, asSubreaper, both, "--tail", "3", "--", "sh", "-c", script)
+	w.Close()
+	lines := readLines(r)
+	s.wantCode(0)
+	count := make(map[string]int)
+	for _, line := range lines.rest() {
+		if len(line) != len("out 00000001") {
+			t.Fatalf("%q is no line", line)
+		}
+		count[line[:4]]++
+	}
+	if count["out "] != 100_000 || count["err "] != 100_000 {
+		t.Errorf("lines %v", count)
+	}
+}
+
+// A stdout that is closed, or has lost its reader, ends nothing; what the command has
+// printed is told all the same. 0 lines are none, and then nothing is copied.
+func TestOutputTailNowhere(t *testing.T) {
+	const script = "echo one; echo two; exit 3"
+	t.Run("closed", func(t *testing.T) {
+		s := launchProgram(t, asSubreaper, nil, "sh", "-c", `exec "$0" "$@" >&-`, reaperBin, "--tail", "1", "--", "sh", "-c", script)
+		s.wantCode(3)
+		s.stderr.awaitText(t, `"text":"two"`)
+	})
+	t.Run("broken", func(t *testing.T) {
+		inPlaces(t, func(t *testing.T, at place) {
+			r, w := pipe(t)
+			r.Close()
+			s := launch(t, at, func(cmd *exec.Cmd) { cmd.Stdout = w }, "--tail", "1", "--", "sh", "-c", script)
+			s.wantCode(3)
+			s.stderr.awaitText(t, "write stdout: 2 lines (8 bytes) lost: broken pipe")
+			s.stderr.awaitText(t, `"text":"two"`)
+		})
+	})
+	t.Run("none", func(t *testing.T) {
+		r, w := pipe(t)
+		s := launch(t, asSubreaper, func(cmd *exec.Cmd) { cmd.Stdout = w }, "--tail", "0", "--", "readlink", "/proc/self/fd/1")
+		w.Close()
+		lines := readLines(r)
+		s.wantCode(0)
+		var stat unix.Stat_t
+		if err := unix.Fstat(int(r.Fd()), &stat); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := lines.rest(), fmt.Sprintf("pipe:[%d]", stat.Ino); len(got) != 1 || got[0] != want {
+			t.Errorf("stdout is %q, want %s", got, want)
+		}
+	})
+	nobodyIsLeft(t)
+}
+
+// On a terminal the command reads from it as ever, and what it prints is shown, although
+// it writes to pipes: also where the terminal does not want output from the background.
+func TestOutputTailTerminal(t *testing.T) {
+	m := startTerminal(t, asSubreaper, nil, "sh", "-c", `stty tostop; exec "$REAPER" --tail 1 -- sh -c '
+		trap "echo bye; exit 3" INT
+		test -t 0 && test ! -t 1 && test ! -t 2 && printf "name? " && read name && echo "hello $name" >&2
+		while :; do sleep 0.01; done'`)
+	m.expect("name? ")
+	m.typeKeys("you\n")
+	m.expect("hello you\n")
+	m.typeKeys(keyInterrupt)
+	m.expect("bye\n")
+	m.expect("last output")
+	if got := m.wait(); got != reap.ExitStatus(3) {
+		t.Errorf("got %v", got)
 	}
 }

@@ -18,7 +18,8 @@ import (
 )
 
 // outputOptions say where what the command prints goes. Without any of them it has
-// reaper's own streams, and nothing here runs.
+// reaper's own streams, and nothing here runs. With tail alone what it prints goes there
+// too, but comes by here.
 type outputOptions struct {
 	file     string
 	maxSize  int64
@@ -58,11 +59,6 @@ func (o *options) outputConflicts() error {
 			return &usageError{o.origin(of.option) + " is for the files of --output", "add --output FILE"}
 		}
 	}
-	if w.tail != nil && w.file == "" && !w.prefix {
-		return &usageError{
-			fmt.Sprintf("%s needs the output to pass through reaper", o.origin("tail")), "add --output FILE or --output-prefix",
-		}
-	}
 	return nil
 }
 
@@ -92,10 +88,16 @@ func (o *options) captureOutput(command []string) (*captured, error) {
 	if w.tail != nil {
 		c.Tail = *w.tail
 	}
+	if c.Tail > 0 && w.file == "" && !w.prefix {
+		c.Stdout, c.Stderr = descriptor(1), descriptorOfStderr()
+	}
 	if !c.Wanted() {
 		return nil, nil
 	}
 	capture, err := output.Open(c)
+	if err != nil && w.file == "" {
+		return nil, fmt.Errorf("output cannot be taken in: %w", err)
+	}
 	if err != nil {
 		return nil, &usageError{o.origin("output") + " " + quoted(w.file) + ": " + cause(err), "use a file that can be written"}
 	}
@@ -103,6 +105,16 @@ func (o *options) captureOutput(command []string) (*captured, error) {
 	o.config.Stdout = os.NewFile(uintptr(capture.FD(output.Stdout)), "stdout")
 	o.config.Stderr = os.NewFile(uintptr(capture.FD(output.Stderr)), "stderr")
 	return &captured{Capture: capture}, nil
+}
+
+// descriptorOfStderr is 1 if the streams of reaper are one terminal, pipe or file: it is to
+// be one destination then, so that no line of the one gets into a line of the other.
+func descriptorOfStderr() descriptor {
+	var stdout, stderr unix.Stat_t
+	if unix.Fstat(1, &stdout) == nil && unix.Fstat(2, &stderr) == nil && stdout.Dev == stderr.Dev && stdout.Ino == stderr.Ino {
+		return 1
+	}
+	return 2
 }
 
 // tell logs what befalls the destinations. It has a log of its own, as that of the

@@ -338,7 +338,7 @@ var optionCases = []optionCase{
 	},
 	{
 		"tail",
-		[]string{"--tail 20 --output-prefix"},
+		[]string{"--tail 20"},
 		"", "0",
 		func(o *options) any { return pointed(o.output.tail) }, 20,
 	},
@@ -767,11 +767,6 @@ func TestMisuse(t *testing.T) {
 		{words{"--output-compress", "cmd"}, "", "--output-compress is for the files of --output", "add --output FILE"},
 		{words{"cmd"}, "REAPER_OUTPUT_MAX_SIZE=1k", "REAPER_OUTPUT_MAX_SIZE is for the files of --output", "add --output FILE"},
 		{words{"--output-keep", "-1", "cmd"}, "", "--output-keep -1: out of range", "use a number from 0 to 1048576"},
-		{
-			words{"--tail", "5", "cmd"},
-			"",
-			"--tail needs the output to pass through reaper", "add --output FILE or --output-prefix",
-		},
 
 		{words{"--log-format", "xml"}, "", "--log-format xml: not one of the choices", "use auto, console or json"},
 

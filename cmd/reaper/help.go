@@ -117,8 +117,12 @@ Output of the command
       --output-compress        compress them
       --output-prefix          each line on reaper's stdout, with the time, the
                                name of the command and the stream
-      --tail N                 with these: the last N lines stand in the report,
-                               and in the log if the exit code is not 0
+      --tail N                 the last N lines stand in the report, and in the
+                               log if the exit code is not 0; alone, it leaves
+                               the output where it is
+                               With any of them the command writes to a pipe and
+                               not to a terminal; a reader that is slow does not
+                               block it, but loses lines.
 
 Output of reaper
   -v, --verbose                say what happens; -vv: each orphan too

@@ -29,7 +29,7 @@ import (
 //	count    how many
 //	status   what the command tells of itself
 //	hint     what might help
-//	to       where output goes: file or prefixed
+//	to       where output goes: file, prefixed, stdout or stderr
 //	bytes    how many
 //	stream   stdout or stderr
 //	text     a line that the command has printed
