@@ -127,6 +127,7 @@ func TestReportFieldsAreDocumented(t *testing.T) {
 			`sleep 1001 & `+probeBin+` listen >/dev/null & `+probeBin+` zombies 1 stay >/dev/null & sleep 0.3`))
 	collect(reportOf(t, asSubreaper, nil, "/no/such"))
 	collect(reportOf(t, asSubreaper, nil, "sh", "-c", "kill -9 $$"))
+	collect(reportOf(t, asSubreaper, []string{"--tail=1"}, "sh", "-c", "printf %9000d 1 >&2"))
 	for name := range documented {
 		if !seen[name] {
 			t.Logf("%s was not seen in the reports of this test", name)
