@@ -80,6 +80,52 @@ func TestForking(t *testing.T) {
 	})
 }
 
+// What comes while the program that leaves the daemon still runs is for the daemon: it
+// waits for it, and does not end the program. Where the program fails it is forgotten.
+func TestForkingEarlySignals(t *testing.T) {
+	hear := func(s *session, sigs ...unix.Signal) {
+		s.expect("starting")
+		for _, sig := range append(sigs, unix.SIGCONT) {
+			s.signal(sig)
+		}
+		s.stderr.awaitText(s.t, "signal forwarded") // CONT, which is for the program
+	}
+	goOn := func(s *session) {
+		if _, err := s.stdin.Write([]byte("x\n")); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	inEach(t, realPlaces, func(t *testing.T, at place) {
+		s := fork(t, at, "-v", "echo starting; read x; "+daemon+"; read x")
+		hear(s, unix.SIGHUP, unix.SIGWINCH)
+		goOn(s)
+		s.expect("daemon ")
+		goOn(s)
+		s.followed()
+		s.expect("hup")
+		s.signal(unix.SIGTERM)
+		s.wantCode(7)
+		if out := s.stdout.rest(); len(out) != 4 { // starting, daemon, hup, term
+			t.Errorf("stdout %q", out)
+		}
+		nobodyIsLeft(t)
+	})
+	inEach(t, realPlaces, func(t *testing.T, at place) {
+		s := fork(t, at, "-v --restart on-failure", `if ! [ -e "$PIDFILE" ]; then : >"$PIDFILE"; echo starting; read x; exit 3; fi; `+daemon+"; read x")
+		hear(s, unix.SIGUSR1) // which would end the daemon
+		goOn(s)
+		s.expect("daemon ")
+		goOn(s)
+		s.followed()
+		s.signal(unix.SIGTERM)
+		s.wantCode(7)
+		if out := s.stdout.rest(); len(out) != 3 { // starting, daemon, term
+			t.Errorf("stdout %q", out)
+		}
+		nobodyIsLeft(t)
+	})
+}
+
 // It need not be asked: whatever ends it, that is known.
 func TestForkingStatus(t *testing.T) {
 	for sig, code := range map[unix.Signal]int{unix.SIGKILL: 137, unix.SIGTERM: 143, unix.SIGSEGV: 139} {

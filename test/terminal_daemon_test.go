@@ -38,3 +38,15 @@ func TestTerminalDaemon(t *testing.T) {
 	m.enter("echo code-$?")
 	m.expect("code-137\n")
 }
+
+// As long as the program runs that leaves the daemon it is a job as any other.
+func TestTerminalLauncher(t *testing.T) {
+	m := startBash(t)
+	j := m.start(`$REAPER --type forking -- sh -c 'echo ready; read x <>"$ORDERS"; exec sleep 1000'`)
+	m.stop(j)
+	m.resume(j)
+	m.typeKeys(keyInterrupt)
+	m.expect(prompt)
+	m.enter("echo code-$?")
+	m.expect("code-130\n")
+}

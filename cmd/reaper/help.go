@@ -225,6 +225,8 @@ A program that puts itself into the background exits and leaves a daemon. With
 --type forking its exit with 0 is not the end: reaper has adopted the daemon, as
 it adopts every orphan, and from there on the daemon is the command. Signals go
 to it, its exit code counts, it is stopped and started again as any command.
+Before the daemon is known a request to stop acts on the program, and any other
+signal waits for the daemon, but for ^Z and the like.
 
 Which process it is, --pidfile tells: a file that has been written since the
 program was started, a regular one, with a number in the first line, and not by

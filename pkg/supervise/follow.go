@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -190,8 +191,21 @@ func (m machine) strayed(ev event) (machine, []action) {
 	return m, nil
 }
 
+// forLauncher tells the signals that are for the program that runs as long as there is no
+// daemon: what asks for its end, what nobody can take, and job control. Any other is for
+// the daemon, and most programs that only start one would die of it.
+func (m machine) forLauncher(ev event) bool {
+	switch ev.sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL,
+		syscall.SIGSTOP, syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT:
+		return true
+	}
+	return ev.sig == m.cfg.StopSignal || forJob(ev)
+}
+
 // wait keeps a signal until the daemon is known. Equal ones merge, as they do in the
-// kernel.
+// kernel. If there is never to be one, they are forgotten: another instance begins with
+// all that they could tell it.
 func (m machine) wait(ev event) machine {
 	for _, other := range m.queued {
 		if other.sig == ev.sig {

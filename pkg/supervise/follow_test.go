@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/reap"
+	"github.com/reaper-init/reaper/pkg/supervise/notify"
 )
 
 const daemonPID = 50
@@ -22,6 +23,7 @@ func forkingCases() []stepCase {
 	byFile := &Config{Type: ForkingType, PIDFile: "x", StopTimeout: 10 * sec}
 	timed := &Config{Type: ForkingType, PIDFile: "x", StartTimeout: 5 * sec, StopTimeout: 10 * sec, Grace: 4 * sec, Leftovers: StopLeftovers}
 	again := &Config{Type: ForkingType, Restart: RestartAlways, RestartDelay: sec}
+	ending := &Config{Type: ForkingType, StopSignal: syscall.SIGUSR1, Rewrite: map[syscall.Signal]syscall.Signal{syscall.SIGUSR2: syscall.SIGKILL}}
 	failing := &Config{Type: ForkingType, Restart: RestartOnFailure, RestartDelay: sec}
 
 	launcher := func(s state, c *Config) machine {
@@ -127,6 +129,26 @@ func forkingCases() []stepCase {
 		{s, typing(syscall.SIGTSTP), seeking, guessPatience, "suspend TSTP"},
 		{s, typing(syscall.SIGWINCH), seeking, guessPatience, "SignalDropped WINCH"},
 
+		// So they do while the launcher runs, which most of them would kill; but not what asks
+		// for its end, nor job control.
+		{launcher(up, forking), came(syscall.SIGHUP), up, 0, ""},
+		{launcher(up, forking), came(syscall.SIGWINCH), up, 0, ""},
+		{launcher(up, forking), came(34), up, 0, ""},
+		{launcher(delaying, forking), came(syscall.SIGUSR1), delaying, 3 * sec, ""},
+		{launcher(stopping, forking), came(syscall.SIGUSR2), stopping, 10 * sec, ""},
+		{launcher(killing, forking), came(syscall.SIGHUP), killing, 0, ""},
+		{launcher(up, byFile), came(syscall.SIGTERM), stopping, 10 * sec, "send TERM"},
+		{launcher(up, byFile), typing(syscall.SIGINT), stopping, 10 * sec, "group INT"},
+		{launcher(up, byFile), came(syscall.SIGQUIT), stopping, 10 * sec, "send QUIT"},
+		{launcher(up, ending), came(syscall.SIGUSR1), up, 0, "send USR1"},
+		{launcher(up, ending), came(syscall.SIGUSR2), up, 0, "send KILL for USR2"},
+		{launcher(up, ending), came(syscall.SIGTERM), stopping, 0, "send USR1 for TERM"},
+		{launcher(up, forking), typing(syscall.SIGTSTP), up, 0, "group TSTP"},
+		{launcher(up, forking), typing(syscall.SIGWINCH), up, 0, "group WINCH"},
+		{launcher(up, forking), came(syscall.SIGTTIN), up, 0, "send TTIN"},
+		{launcher(up, forking), came(syscall.SIGTTOU), up, 0, "send TTOU"},
+		{launcher(up, forking), came(syscall.SIGCONT), up, 0, "send CONT"},
+
 		// From there on it is the command.
 		{daemon(up, forking), came(syscall.SIGHUP), up, 0, "send HUP"},
 		{daemon(up, forking), came(syscall.SIGTERM), delaying, 3 * sec, "StopDelayed TERM 3s"},
@@ -183,6 +205,56 @@ func forkingCases() []stepCase {
 		cases = append(cases, stepCase{s, ev, seeking, left, ""})
 	}
 	return cases
+}
+
+// What has waited is sent to the daemon once it is known, each once and in its order, also
+// if that is because the command names it; and is forgotten with an instance that leaves none.
+func TestStepWaitsForDaemon(t *testing.T) {
+	again := &Config{Type: ForkingType, Restart: RestartAlways}
+	begin := func(m machine) machine {
+		for _, ev := range []event{
+			came(syscall.SIGWINCH),
+			{kind: evBegin},
+			came(syscall.SIGUSR1),
+			came(syscall.SIGWINCH),
+			{kind: evStarted, pid: commandPID, now: epoch()},
+			came(syscall.SIGHUP),
+			came(syscall.SIGUSR1),
+		} {
+			m, _ = m.step(ev)
+		}
+		return m
+	}
+	exit := func(code int) event { return event{kind: evExited, status: reap.ExitStatus(code), now: epoch()} }
+	found := event{kind: evSought, pid: daemonPID, count: 1, now: epoch().Add(stillness)}
+	named := event{kind: evNotify, msg: &notify.Message{MainPID: daemonPID}, pid: daemonPID, child: true, now: epoch()}
+	started := event{kind: evStarted, pid: commandPID, now: epoch()}
+	for name, tt := range map[string]struct {
+		events []event
+		want   string
+	}{
+		"found": {
+			[]event{exit(0), came(syscall.SIGUSR2), came(syscall.SIGHUP), {kind: evSought, pid: daemonPID, count: 1, now: epoch()}, found},
+			"DaemonFollowed; Ready; send WINCH; send USR1; send HUP; send USR2",
+		},
+		"named":             {[]event{named}, "DaemonFollowed; Ready; send WINCH; send USR1; send HUP"},
+		"failed, and again": {[]event{exit(3), reached(0), started, named}, "DaemonFollowed; Ready"},
+		"lost, and again":   {[]event{{kind: evLost, now: epoch()}, reached(0), started, named}, "DaemonFollowed; Ready"},
+		"none is found":     {[]event{exit(0), {kind: evEmpty, now: epoch()}, reached(0), started, named}, "DaemonFollowed; Ready"},
+		"while it is started": {
+			[]event{exit(3), reached(0), came(syscall.SIGHUP), started, named},
+			"DaemonFollowed; Ready; send HUP",
+		},
+	} {
+		m := begin(machine{cfg: again})
+		var acts []action
+		for _, ev := range tt.events {
+			m, acts = m.step(ev)
+		}
+		if got := describe(acts, m.pid); got != tt.want || len(m.queued) != 0 {
+			t.Errorf("%s: %q, want %q; %d wait", name, got, tt.want, len(m.queued))
+		}
+	}
 }
 
 func (ev event) asStray() stray { return stray{ev.pid, ev.status, ev.usage} }

@@ -94,5 +94,8 @@ func (m machine) forward(ev event) (machine, []action) {
 	if m.followed && forJob(ev) && m.cfg.StopSelf == 0 { // a daemon has nothing to do with the terminal
 		return m.unwanted(ev)
 	}
+	if m.cfg.Type == ForkingType && !m.followed && !m.forLauncher(ev) {
+		return m.wait(ev), nil
+	}
 	return m, []action{{kind: m.sendAs(ev), sig: ev.sig, from: ev.from}}
 }

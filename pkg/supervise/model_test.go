@@ -66,6 +66,12 @@ func FuzzStep(f *testing.F) {
 		cfgTimeout, 0, cfgForking | cfgRestart, opBegin, now, opStarted, now, opEnd, 0, opLeft, now, opLeft, 7, opEnd, 1,
 		opDeadline, now, opStarted, now, opEnd, 0, opSignal, now, opLeft, now, opDeadline, now, opEnd, 9,
 	})
+	// Signals while the launcher runs and while its daemon is looked for; it fails, and the
+	// next one leaves a daemon.
+	f.Add([]byte{
+		0, 0, cfgLeaving | cfgRestart, opSignal | 8<<4, now, opBegin, now, opStarted, now, opSignal | 7<<4, now, opEnd, 1,
+		opDeadline, now, opStarted, now, opSignal | 9<<4, now, opEnd, now, opSignal | 7<<4, now, opLeft, now, opLeft, 7, opSignal, now,
+	})
 	f.Fuzz(func(t *testing.T, tape []byte) {
 		if err := play(tape); err != nil {
 			t.Fatal(err)
@@ -94,6 +100,7 @@ const (
 	cfgOther     = 224
 	cfgRestart   = 4   // RestartAlways
 	cfgForking   = 160 // and all above
+	cfgLeaving   = 224 // of these, what the reference knows too
 	cfgNotify    = 64  // and all with this bit below that
 	opTold       = opEnd | 10<<4
 	opChecked    = opEnd | 13<<4
@@ -171,6 +178,9 @@ func restartConfigOf(r byte) *Config {
 	}
 	if r >= cfgForking {
 		c.Type = ForkingType
+		if r >= cfgLeaving {
+			return c
+		}
 		if r&2 != 0 {
 			c.PIDFile = "x"
 		}
@@ -190,7 +200,8 @@ func restartConfigOf(r byte) *Config {
 
 // plain reports a configuration that the reference knows all about.
 func plain(c *Config) bool {
-	return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly && c.Type == ExecType && c.Watchdog == 0
+	return !c.FindLeftovers && c.TimeLimit == 0 && !c.ForwardOnly && c.Type != NotifyType && c.Watchdog == 0 &&
+		c.PIDFile == "" && c.StartTimeout == 0
 }
 
 func choose[T any](b byte, list []T) T { return list[int(b)%len(list)] }

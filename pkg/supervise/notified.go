@@ -190,5 +190,7 @@ func (m machine) succeed(ev event) (machine, []action) {
 	m.jobStopped, m.heldStop, m.nudged = false, 0, false
 	acts := tell(Event{Kind: DaemonFollowed, PID: m.pid})
 	m, more := m.arrived(waitFollow, ev.now)
+	acts = append(acts, more...)
+	m, more = m.replay()
 	return m, append(acts, more...)
 }

@@ -40,6 +40,19 @@ type reference struct {
 	awake      time.Time // until then it does not sleep for want of the terminal
 	putOff     syscall.Signal
 	nudged     bool
+
+	followed bool
+	look     *lookout // while the daemon is looked for
+	early    *event   // who has ended before the daemon was known
+}
+
+// lookout is what has been seen since the launcher exited.
+type lookout struct {
+	until  time.Time
+	alone  int // who was the only one left, last, and since when
+	since  time.Time
+	nobody int
+	last   bool
 }
 
 // heard is a signal as it came and as it is to be sent.
@@ -47,22 +60,45 @@ type heard struct {
 	came, sig syscall.Signal
 	typed     bool // while reaper's own group had the terminal
 	prompts   bool // and a shell wants its prompt back
+	job       bool // it means nothing but to a job of a shell
 }
 
 // send is how it goes to the command.
-func (h heard) send(sig syscall.Signal) string {
-	if h.typed {
+func (r *reference) send(h heard, sig syscall.Signal) string {
+	if h.typed && !r.followed {
 		return sent("group", sig, h.came)
 	}
 	return sent("send", sig, h.came)
 }
 
-func (r *reference) running() bool { return r.pid != 0 && !r.over && !r.launch && r.startAt.IsZero() }
+func (r *reference) running() bool {
+	return r.pid != 0 && !r.over && !r.launch && r.startAt.IsZero() && r.look == nil
+}
+
+func (r *reference) forking() bool { return r.cfg.Type == ForkingType }
+
+// keeps reports a signal that is not for who runs, but for the daemon to come.
+func (r *reference) keeps(h heard) bool {
+	if !r.forking() || r.followed || h.job || h.sig == r.cfg.StopSignal {
+		return false
+	}
+	launchers := []string{"TERM", "INT", "QUIT", "KILL", "STOP", "TSTP", "TTIN", "TTOU", "CONT"}
+	return !slices.Contains(launchers, signalName(h.sig))
+}
+
+// keep does so, once for each signal.
+func (r *reference) keep(h heard) {
+	if !slices.ContainsFunc(r.waiting, func(other heard) bool { return other.sig == h.sig }) {
+		r.waiting = append(r.waiting, h)
+	}
+}
 
 func (r *reference) deadline() time.Time {
 	switch {
 	case !r.startAt.IsZero():
 		return r.startAt
+	case r.look != nil:
+		return r.look.until
 	case r.killSent, r.over, r.launch:
 		return time.Time{}
 	case r.stopSent:
@@ -121,6 +157,10 @@ func (r *reference) sees(ev event) []string {
 			r.startAt, r.launch = time.Time{}, true
 			return []string{"start"}
 		}
+		if r.look != nil && !ev.now.Before(r.look.until) {
+			r.look.last = true
+			return []string{"seek"}
+		}
 		if r.running() && r.asked && !r.stopSent && !ev.now.Before(r.delayEnds) {
 			return r.stops(ev.now)
 		}
@@ -140,11 +180,28 @@ func (r *reference) sees(ev event) []string {
 	case evExited:
 		if r.running() {
 			r.ended = &ev
-			sig := ev.status.Signal()
-			asks := sig == syscall.SIGHUP || sig == syscall.SIGINT || sig == syscall.SIGTERM || sig == syscall.SIGPIPE
-			return r.ends(ev, ev.status == 0 || asks || r.cfg.OKExit.Has(ev.status), sig == 0)
+			if r.leaves(ev) {
+				return r.looks(ev.now)
+			}
+			return r.endsBy(ev)
 		}
-	case evEmpty, evPoll, evEnded, evStray, evSought, evNotify, evProbed: // only with leftovers, a daemon or an end signal
+	case evEmpty:
+		if r.look != nil {
+			return r.findsNobody(ev)
+		}
+	case evPoll:
+		if r.look != nil {
+			return []string{"seek"}
+		}
+	case evStray:
+		if r.forking() && !r.followed && (r.running() || r.look != nil) {
+			r.early = &ev
+		}
+	case evSought:
+		if r.look != nil {
+			return r.finds(ev)
+		}
+	case evEnded, evNotify, evProbed: // only with an end signal, messages or a health check
 	case evLost:
 		if r.running() {
 			r.lost = true
@@ -154,13 +211,92 @@ func (r *reference) sees(ev event) []string {
 	return nil
 }
 
+// leaves tells an exit after which there is a daemon to be looked for.
+func (r *reference) leaves(ev event) bool {
+	if !r.forking() || ev.status != 0 || r.killSent {
+		return false
+	}
+	return !r.followed || !r.asked && ev.now.Sub(r.since) < quick
+}
+
+func (r *reference) looks(now time.Time) []string {
+	r.look = &lookout{until: now.Add(guessPatience), last: r.asked}
+	if r.stopSent { // whom it was sent to is gone
+		r.stopSent, r.killAt, r.delayEnds = false, time.Time{}, time.Time{}
+	}
+	r.held, r.asleep, r.ownConting, r.putOff, r.nudged = false, false, false, 0, false
+	return []string{"seek"}
+}
+
+// finds is told who is left.
+func (r *reference) finds(ev event) []string {
+	l := r.look
+	if ev.pid != l.alone {
+		l.alone, l.since = ev.pid, ev.now
+	}
+	if ev.pid != 0 && (r.asked || ev.now.Sub(l.since) >= stillness) {
+		return r.follows(ev)
+	}
+	if l.nobody++; ev.count > 0 {
+		l.nobody = 0
+	}
+	if l.nobody > 1 {
+		return r.findsNobody(ev)
+	}
+	if l.last || ev.final {
+		return r.givesUp(ev)
+	}
+	return nil
+}
+
+func (r *reference) follows(ev event) (want []string) {
+	r.look, r.followed, r.pid, r.since = nil, true, ev.pid, ev.now
+	waiting := r.waiting
+	r.waiting = nil
+	for _, h := range waiting {
+		want = append(want, sent("send", h.sig, h.came))
+	}
+	if r.asked && r.delayEnds.IsZero() {
+		want = append(want, r.stops(ev.now)...)
+	}
+	return want
+}
+
+// findsNobody: who has ended early was the daemon, if anybody has.
+func (r *reference) findsNobody(ev event) []string {
+	if r.early == nil || r.followed {
+		return r.givesUp(ev)
+	}
+	r.pid, r.ended = r.early.pid, r.early
+	return r.endsBy(event{status: r.ended.status, now: ev.now, chance: ev.chance})
+}
+
+// givesUp: there is no daemon, or the one that has been followed was the last.
+func (r *reference) givesUp(ev event) []string {
+	if r.followed || r.asked {
+		return r.endsBy(event{status: r.ended.status, now: ev.now, chance: ev.chance})
+	}
+	if r.startErr = ev.err; ev.err == nil {
+		r.startErr = &FollowError{}
+	}
+	return r.ends(ev, false, true)
+}
+
+// endsBy is told of an end whose status is known.
+func (r *reference) endsBy(ev event) []string {
+	ev.kind = evExited
+	sig := ev.status.Signal()
+	asks := sig == syscall.SIGHUP || sig == syscall.SIGINT || sig == syscall.SIGTERM || sig == syscall.SIGPIPE
+	return r.ends(ev, ev.status == 0 || asks || r.cfg.OKExit.Has(ev.status), sig == 0)
+}
+
 // ends is told of the end of an instance: whether it was a success, and whether it
 // came by itself.
 func (r *reference) ends(ev event, success, exited bool) []string {
 	if lived := ev.now.Sub(r.since); !r.since.IsZero() && lived >= r.cfg.RestartReset {
 		r.lives, r.failures = 0, 0
 	}
-	r.since = time.Time{}
+	r.since, r.look, r.followed, r.early, r.waiting = time.Time{}, nil, false, nil, nil
 	r.held, r.asleep, r.ownConting, r.putOff, r.nudged = false, false, false, 0, false
 	r.failures++
 	if success {
@@ -192,7 +328,10 @@ func (r *reference) starts(ev event) (want []string) {
 		r.restarts++
 		r.launch, r.ended, r.lost, r.startErr = false, nil, false, nil
 	}
-	r.pid, r.since = ev.pid, ev.now
+	r.pid = ev.pid
+	if !r.forking() { // whose life is the daemon's
+		r.since = ev.now
+	}
 	waiting := r.waiting
 	r.waiting = nil
 	for _, h := range waiting {
@@ -217,6 +356,7 @@ func (r *reference) hears(ev event) []string {
 	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTSTP, syscall.SIGWINCH:
 		h.typed = tty.Present && tty.Foreground == tty.Own
 		h.prompts = h.typed && !tty.Orphaned && ev.sig == syscall.SIGTSTP
+		h.job = h.typed && (ev.sig == syscall.SIGTSTP || ev.sig == syscall.SIGWINCH)
 	}
 	if to, ok := r.cfg.Rewrite[ev.sig]; ok {
 		if h.sig = to; to == 0 {
@@ -244,8 +384,19 @@ func (r *reference) takes(h heard, now time.Time) []string {
 	case r.pid == 0, r.launch:
 		r.waiting = append(r.waiting, h)
 		return nil
+	case r.look != nil && stop:
+		r.asked, r.last, r.look.last, r.delayEnds = true, h, true, time.Time{}
+		return []string{"seek"}
+	case (r.look != nil || r.followed) && h.job:
+		if h.prompts {
+			return []string{"suspend TSTP"}
+		}
+		return nil
+	case r.look != nil, !stop && r.keeps(h):
+		r.keep(h)
+		return nil
 	case !stop:
-		return []string{h.send(h.sig)}
+		return []string{r.send(h, h.sig)}
 	case !r.asked && r.cfg.StopDelay > 0:
 		r.asked, r.last, r.delayEnds = true, h, now.Add(r.cfg.StopDelay)
 		return nil
@@ -255,7 +406,7 @@ func (r *reference) takes(h heard, now time.Time) []string {
 	case r.killSent:
 		return []string{sent("send", syscall.SIGKILL, h.came)}
 	case h.sig == syscall.SIGQUIT:
-		return []string{h.send(h.sig)}
+		return []string{r.send(h, h.sig)}
 	default:
 		return r.kills(h.came)
 	}
@@ -270,7 +421,7 @@ func (r *reference) stops(now time.Time) []string {
 	if r.cfg.StopSignal != 0 {
 		sig = r.cfg.StopSignal
 	}
-	want := []string{r.last.send(sig)}
+	want := []string{r.send(r.last, sig)}
 	if r.held {
 		want = append(want, sent("group", syscall.SIGCONT, r.last.came))
 	}
@@ -285,6 +436,10 @@ func (r *reference) kills(came syscall.Signal) []string {
 func (r *reference) sleeps(ev event) []string {
 	tty := ev.terminal
 	if !r.running() {
+		return nil
+	}
+	if r.followed { // it is no job of a shell
+		r.held = true
 		return nil
 	}
 	reading := ev.sig == syscall.SIGTTIN || ev.sig == syscall.SIGTTOU
@@ -319,6 +474,7 @@ func (r *reference) sleeps(ev event) []string {
 
 func (r *reference) wakes(ev event) []string {
 	if !r.running() || !r.asleep {
+		r.ownConting = r.ownConting || r.followed && r.running()
 		return nil
 	}
 	r.asleep, r.ownConting, r.awake = false, true, ev.now.Add(restlessness)

@@ -157,7 +157,8 @@ type machine struct {
 	// request is the stop request that waits while delaying, and that asked for
 	// the stop afterwards. Its signal is 0 while nobody has asked.
 	request event
-	// queued holds the signals that came before the command existed.
+	// queued holds the signals that came before the command existed, or, if it is a
+	// daemon, before that was known.
 	queued []event
 	// jobStopped: job control holds the command.
 	jobStopped bool
