@@ -87,6 +87,23 @@ func TestHealthStartTimeout(t *testing.T) {
 	})
 }
 
+// In the start period it is probed more often, and no failure counts.
+func TestHealthStartInterval(t *testing.T) {
+	inPlaces(t, func(t *testing.T, at place) {
+		s, ok := ailing(t, at, "--health-interval 1h --health-start-period 1h --health-start-interval 20ms --health-cmd test${IFS}-s${IFS}$OK", `exec sleep 1000`)
+		eventually(t, "twice as many probes as there are retries", func() bool {
+			return strings.Count(s.stderr.String(), "probe ended with exit 1") >= 4
+		})
+		writeFile(t, ok, "x", 0o644)
+		s.stderr.awaitText(t, "command is ready")
+		s.signal(unix.SIGTERM)
+		s.wantCode(143)
+		if log := s.stderr.String(); strings.Contains(log, "command is unhealthy") {
+			t.Errorf("a failure counts: %s", log)
+		}
+	})
+}
+
 // Over the network, and of a daemon too.
 func TestHealthNetwork(t *testing.T) {
 	healthy := make(chan bool, 1)

@@ -301,6 +301,12 @@ var optionCases = []optionCase{
 		func(o *options) any { return o.health.StartPeriod }, time.Minute,
 	},
 	{
+		"health-start-interval",
+		[]string{"--health-start-interval 2s"},
+		"2", "7",
+		func(o *options) any { return o.health.StartInterval }, 2 * time.Second,
+	},
+	{
 		"health-action",
 		[]string{"--health-action report"},
 		"report", "restart",
@@ -755,6 +761,7 @@ func TestMisuse(t *testing.T) {
 		{words{"--health-action", "kill"}, "", "--health-action kill: not one of the choices", "use restart or report"},
 		{words{"--health-http", "ftp://x/"}, "", "--health-http ftp://x/: not an http:// URL", hintHTTP},
 		{words{"--health-interval", "0", "--health-cmd", "x", "cmd"}, "", "--health-interval is too short", "use 1ms or more"},
+		{words{"--health-start-interval", "1us", "--health-cmd", "x", "cmd"}, "", "--health-start-interval is too short", "use 1ms or more, or 0 for the default"},
 		{words{"--health-tcp", "x:1", "cmd"}, "REAPER_HEALTH_TIMEOUT=1us", "REAPER_HEALTH_TIMEOUT is too short", "use 1ms or more"},
 		{
 			words{"--health-cmd", "x", "cmd"},

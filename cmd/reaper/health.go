@@ -23,6 +23,7 @@ func addHealthFlags(f *pflag.FlagSet, o *options) {
 	f.Var(durationValue{&h.Timeout}, "health-timeout", "")
 	f.Var(retriesValue{&h.Retries}, "health-retries", "")
 	f.Var(durationValue{&h.StartPeriod}, "health-start-period", "")
+	f.Var(durationValue{&h.StartInterval}, "health-start-interval", "")
 	h.action = healthRestart
 	f.Var(choiceValue{&h.action, []string{healthRestart, healthReport}}, "health-action", "")
 }
@@ -78,6 +79,8 @@ func (o *options) checkHealth() error {
 		return &usageError{o.origin("health-interval") + " is too short", "use 1ms or more"}
 	case h.Timeout < time.Millisecond:
 		return &usageError{o.origin("health-timeout") + " is too short", "use 1ms or more"}
+	case h.StartInterval != 0 && h.StartInterval < time.Millisecond:
+		return &usageError{o.origin("health-start-interval") + " is too short", "use 1ms or more, or 0 for the default"}
 	}
 	c.Health, c.HealthCommand, c.HealthTarget, c.HealthReport = h.Config, h.command, h.http, h.action == healthReport
 	if h.tcp != (health.Target{}) {

@@ -81,7 +81,9 @@ Health, in the words of a Dockerfile
       --health-interval D      from the start, and from probe to probe (30s)
       --health-timeout D       how long one may take (5s)
       --health-retries N       failures in a row that count (3)
-      --health-start-period D  for D from the start none counts (0)
+      --health-start-period D  for D from the start none counts (0),
+      --health-start-interval D and until one succeeds they are D apart then
+                               (5s, or the interval if that is less)
       --health-action W        what then: restart (default) stops the command,
                                and --restart decides; report tells and no more
 
@@ -244,8 +246,9 @@ another process as the command, which must be a child of reaper's, or become
 one. Descriptors are not kept for it.
 
 With a health check the command is ready when one has succeeded; with
---start-timeout it is probed every second until then. A probe that takes too
-long is killed, with all that it has started.
+--start-timeout it is probed every second until then, or as
+--health-start-interval says. A probe that takes too long is killed, with all
+that it has started.
 
 A program that exits with another code, a daemon that is not found, a command
 that is not ready in time, misses its watchdog or is unhealthy have failed: what

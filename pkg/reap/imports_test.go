@@ -43,6 +43,22 @@ func TestDependencies(t *testing.T) {
 
 // What a package must not import itself, and why.
 func TestImports(t *testing.T) {
+	const arrow = "no arrow goes sideways, nor up"
+	leaf := map[string]string{ // of pkg/supervise
+		module + "/pkg/supervise":        arrow,
+		module + "/pkg/supervise/notify": arrow,
+		module + "/pkg/supervise/health": arrow,
+		module + "/pkg/supervise/output": arrow,
+		module + "/cmd/reaper":           arrow,
+		"golang.org/x/sys/unix":          "system calls are in pkg/reap, or those of package syscall",
+		"go.uber.org/zap":                "cmd/reaper logs",
+		"go.uber.org/zap/zapcore":        "cmd/reaper logs",
+		"log":                            "cmd/reaper logs",
+		"os/exec":                        "its Wait races with wait4(-1)",
+		"os/signal":                      "signals are values that flow in",
+		"net/http":                       "3.3 MB and twice the start; what a health check needs of it is little",
+		"crypto/tls":                     "most of net/http is that; --health-cmd can ask by https",
+	}
 	for pkg, forbidden := range map[string]map[string]string{
 		"./pkg/reap": {
 			"os/exec": "its Wait races with wait4(-1)",
@@ -61,6 +77,9 @@ func TestImports(t *testing.T) {
 			"os/signal":               "signals are values that flow in",
 			"log":                     "it emits events, and cmd/reaper logs them",
 		},
+		"./pkg/supervise/notify": leaf,
+		"./pkg/supervise/health": leaf,
+		"./pkg/supervise/output": leaf,
 		"./cmd/reaper": {
 			"go.uber.org/zap": "it brings net/http; zapcore does not",
 			"os/exec":         "its Wait races with wait4(-1)",
@@ -74,7 +93,7 @@ func TestImports(t *testing.T) {
 	}
 	// No arrow goes up.
 	for _, pkg := range goList(t, "-deps", "./pkg/supervise") {
-		if strings.HasPrefix(pkg, module+"/cmd") || strings.HasPrefix(pkg, "go.uber.org/") {
+		if strings.HasPrefix(pkg, module+"/cmd") || strings.HasPrefix(pkg, "go.uber.org/") || pkg == "net/http" || pkg == "crypto/tls" {
 			t.Errorf("pkg/supervise needs %s", pkg)
 		}
 	}
