@@ -53,11 +53,11 @@ func seenBy(t *testing.T, prepare func(*exec.Cmd), words ...string) string {
 }
 
 // A service manager that has started reaper for a socket has named reaper; the command
-// is to take the socket, and finds its own pid.
+// is to take the socket, and finds its own pid, and no number of reaper's pidfd.
 func TestListenPID(t *testing.T) {
 	needExact(t)
-	s := launchProgram(t, asSubreaper, nil, "sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"`, "sh",
-		reaperBin, "--", "sh", "-c", `echo "$LISTEN_FDS $LISTEN_PID $$"`)
+	s := launchProgram(t, asSubreaper, nil, "sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_PIDFDID=7 exec "$@"`, "sh",
+		reaperBin, "--", "sh", "-c", `echo "$LISTEN_FDS$LISTEN_PIDFDID $LISTEN_PID $$"`)
 	s.wantCode(0)
 	var fds, listen, own int
 	if _, err := fmt.Sscan(strings.Join(s.stdout.rest(), " "), &fds, &listen, &own); err != nil || fds != 1 || listen != own {

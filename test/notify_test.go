@@ -161,6 +161,30 @@ func TestNotifySuccessor(t *testing.T) {
 	}
 }
 
+// A command that reaper has made another user reaches the socket and is heard, also if
+// reaper is not root itself.
+func TestNotifyUserOption(t *testing.T) {
+	if os.Geteuid() != 0 {
+		cannot(t, "only root can become another user")
+	}
+	for _, as := range [][]string{
+		nil,
+		{
+			"setpriv", "--reuid=65533", "--regid=65533", "--clear-groups",
+			"--inh-caps=+setuid,+setgid", "--ambient-caps=+setuid,+setgid",
+		},
+	} {
+		args := append(as, reaperBin, "-v", "--type", "notify", "--user", "65534:65534", "--", "sh", "-c", "$TELL READY=1; id -u; read line")
+		s := launchProgram(t, asSubreaper, func(cmd *exec.Cmd) {
+			cmd.Env = append(os.Environ(), "TELL="+probeBin+" tell")
+		}, args[0], args[1:]...)
+		s.stderr.awaitText(t, "command is ready")
+		s.expect("65534")
+		s.stdin.Close()
+		s.wait()
+	}
+}
+
 // As another user the command is heard as well, and a stranger of that user is not.
 func TestNotifyUsers(t *testing.T) {
 	if os.Geteuid() != 0 {

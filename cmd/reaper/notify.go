@@ -19,7 +19,9 @@ func (p *process) hear(s *supervise.Supervisor, o *options, log *logger) (end fu
 	if !o.notified() {
 		return func() {}, nil
 	}
-	listener, err := notify.Listen(notify.ListenConfig{AnyUser: os.Geteuid() == 0})
+	own := os.Geteuid()
+	becomes := s.Attributes.User != nil && int(s.Attributes.User.UID) != own // by a capability, if not root
+	listener, err := notify.Listen(notify.ListenConfig{AnyUser: own == 0 || becomes})
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,8 @@ type Command struct {
 	Terminal *Terminal
 	// ListenPID sets the variable LISTEN_PID to the pid of the process, where it
 	// has that of the caller: so a service manager tells for whom the sockets are
-	// that it passes (sd_listen_fds(3)). It needs Inherited.
+	// that it passes (sd_listen_fds(3)). LISTEN_PIDFDID, which tells the same in another
+	// way, is then left out. It needs Inherited.
 	ListenPID bool
 	// ParentDeath, if not 0, is what the process gets when the thread that
 	// started it ends (PR_SET_PDEATHSIG): so it must be a thread that lives as

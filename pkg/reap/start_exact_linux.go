@@ -4,7 +4,9 @@ package reap
 
 import (
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -126,15 +128,26 @@ func (s *script) addActions(ignored SignalSet) {
 	}
 }
 
-const listenPID = "LISTEN_PID="
+const (
+	listenPID     = "LISTEN_PID="
+	listenPIDFDID = "LISTEN_PIDFDID=" // of the same process; since systemd 257
+)
 
 // addListenPID has the child write its pid, which nobody knows before, into its
-// environment.
+// environment. The number of a pidfd that stands beside it is the caller's, and whoever
+// compares it with its own would not take the sockets: it is left out, as it may be.
 func (s *script) addListenPID(self *call) {
 	prefix := []byte(listenPID)
 	own := listenPID + strconv.Itoa(os.Getpid())
+	isOwn := func(entry *byte) bool { return entry != nil && unix.BytePtrToString(entry) == own }
+	if !slices.ContainsFunc(s.image.envv, isOwn) {
+		return
+	}
+	s.image.envv = slices.DeleteFunc(s.image.envv, func(entry *byte) bool {
+		return entry != nil && strings.HasPrefix(unix.BytePtrToString(entry), listenPIDFDID)
+	})
 	for i, entry := range s.image.envv {
-		if entry != nil && unix.BytePtrToString(entry) == own {
+		if isOwn(entry) {
 			s.prefix = prefix
 			s.add(needNothing, writeNumber, uintptr(unsafe.Pointer(&self.result)),
 				uintptr(unsafe.Pointer(&s.listen[len(s.listen)-1])),

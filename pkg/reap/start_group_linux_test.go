@@ -92,8 +92,8 @@ func sleepInSession(t *testing.T, way way) (pid int) {
 	return pid
 }
 
-// LISTEN_PID names the command where it named the caller, and is left alone where
-// it is somebody else's, or not asked for.
+// LISTEN_PID names the command where it named the caller, whose LISTEN_PIDFDID is gone
+// then; and is left alone where it is somebody else's, or not asked for.
 func TestStartListenPID(t *testing.T) {
 	if !haveVfork {
 		t.Skip("no vfork on this machine")
@@ -109,6 +109,11 @@ func TestStartListenPID(t *testing.T) {
 	}{
 		{true, []string{"A=1", ours, "B=2"}, "A=1|LISTEN_PID=own|B=2"},
 		{true, []string{ours}, "LISTEN_PID=own"},
+		{true, []string{"LISTEN_PIDFDID=9", ours, "LISTEN_FDS=1", "LISTEN_PIDFDID=10"}, "LISTEN_PID=own|LISTEN_FDS=1"},
+		{true, []string{"LISTEN_PIDFDIDS=9", ours, "LISTEN_PIDFDID"}, "LISTEN_PIDFDIDS=9|LISTEN_PID=own|LISTEN_PIDFDID"},
+		{true, []string{"LISTEN_PIDFDID=9", theirs}, "LISTEN_PIDFDID=9|" + theirs},
+		{true, []string{"LISTEN_PIDFDID=9"}, "LISTEN_PIDFDID=9"},
+		{false, []string{"LISTEN_PIDFDID=9", ours}, "LISTEN_PIDFDID=9|" + ours},
 		{true, []string{theirs}, theirs},
 		{true, []string{ours + "0"}, ours + "0"},
 		{true, []string{"A=1"}, "A=1"},
