@@ -203,8 +203,8 @@ func (m machine) forLauncher(ev event) bool {
 	return ev.sig == m.cfg.StopSignal || forJob(ev)
 }
 
-// wait keeps a signal until the daemon is known. Equal ones merge, as they do in the
-// kernel. If there is never to be one, they are forgotten: another instance begins with
+// wait keeps a signal until the daemon is known. Equal ones merge, as standard signals do in
+// the kernel. If there is never to be one, they are forgotten: another instance begins with
 // all that they could tell it.
 func (m machine) wait(ev event) machine {
 	for _, other := range m.queued {

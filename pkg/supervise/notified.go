@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/reaper-init/reaper/pkg/supervise/notify"
@@ -192,5 +193,12 @@ func (m machine) succeed(ev event) (machine, []action) {
 	m, more := m.arrived(waitFollow, ev.now)
 	acts = append(acts, more...)
 	m, more = m.replay()
-	return m, append(acts, more...)
+	acts = append(acts, more...)
+	switch { // the one that had it is not the command any more
+	case m.state == stopping && m.request.sig != 0:
+		acts = append(acts, m.stopAction())
+	case m.state == killing:
+		acts = append(acts, action{kind: actSend, sig: syscall.SIGKILL})
+	}
+	return m, acts
 }

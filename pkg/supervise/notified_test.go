@@ -92,7 +92,8 @@ func notifyCases() []stepCase {
 
 		// Another process is the command: at once, or when the one that names it has ended.
 		{ready(up, cfg), mainPID(true), up, 0, "DaemonFollowed"},
-		{ready(stopping, cfg), mainPID(true), stopping, 10 * sec, "DaemonFollowed"},
+		{ready(stopping, cfg), mainPID(true), stopping, 10 * sec, "DaemonFollowed; send TERM"}, // which the other had
+		{ready(killing, cfg), mainPID(true), killing, 0, "DaemonFollowed; send KILL"},
 		{ready(up, cfg), mainPID(false), up, 0, ""},
 		{heir(ready(up, cfg)), exit(3), seeking, guessPatience, "CommandExited exit 3; seek"},
 		{heir(ready(killing, cfg)), exit(3), done, 0, "CommandExited exit 3"},
