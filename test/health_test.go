@@ -28,7 +28,7 @@ func ailing(t *testing.T, at place, options, script string) (s *session, ok stri
 // A command that becomes unhealthy is stopped and started again.
 func TestHealthRestart(t *testing.T) {
 	inEach(t, realPlaces, func(t *testing.T, at place) {
-		s, ok := ailing(t, at, "--restart on-failure --health-cmd test${IFS}-e${IFS}$OK", `touch $OK; echo run; trap 'exit 0' TERM; while :; do sleep 0.05; done`)
+		s, ok := ailing(t, at, "--restart on-failure --health-cmd test${IFS}-e${IFS}$OK", `trap 'exit 0' TERM; touch $OK; echo run; while :; do sleep 0.05; done`)
 		for range 3 {
 			s.expect("run")
 			s.stderr.awaitText(t, "command is ready")
@@ -50,9 +50,9 @@ func TestHealthRestart(t *testing.T) {
 // Where it is not to be started again, or only told of.
 func TestHealthAction(t *testing.T) {
 	inPlaces(t, func(t *testing.T, at place) {
-		s, _ := ailing(t, at, "--health-cmd false", `trap 'exit 0' TERM; while :; do sleep 0.05; done`)
+		s, _ := ailing(t, at, "--health-interval 300ms --health-cmd false", `trap 'exit 0' TERM; while :; do sleep 0.05; done`)
 		s.wantCode(1) // though it ended well
-		s, _ = ailing(t, at, "--health-cmd false", `trap 'exit 4' TERM; while :; do sleep 0.05; done`)
+		s, _ = ailing(t, at, "--health-interval 300ms --health-cmd false", `trap 'exit 4' TERM; while :; do sleep 0.05; done`)
 		s.wantCode(4)
 		s, _ = ailing(t, at, "--health-cmd false --health-action report", `exec sleep 1000`)
 		s.stderr.awaitText(t, "command is unhealthy")
