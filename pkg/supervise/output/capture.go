@@ -68,7 +68,7 @@ func open(c Config, idle time.Duration) (*Capture, error) {
 
 // rawWriters are those of Stdout and Stderr.
 func rawWriters(c *Config) (writers []*writer) {
-	shared := sameWriter(c.Stdout, c.Stderr)
+	shared := c.shared()
 	for s, dest := range [streams]io.Writer{c.Stdout, c.Stderr} {
 		if dest == nil || shared && Stream(s) == Stderr {
 			continue
@@ -78,12 +78,6 @@ func rawWriters(c *Config) (writers []*writer) {
 		writers = append(writers, &writer{queue: q, dest: dest, raw: true})
 	}
 	return writers
-}
-
-// sameWriter reports whether two writers are one. Those that cannot be compared are not.
-func sameWriter(a, b io.Writer) bool {
-	defer func() { _ = recover() }()
-	return a == b
 }
 
 func (c *Capture) openPipes(idle time.Duration, hasty bool) error {

@@ -70,10 +70,17 @@ func (c *Config) ofLines() bool { return c.File != "" || c.Prefixed != nil }
 
 // idle is how long the beginning of a line waits for its end.
 func (c *Config) idle() time.Duration {
-	if c.ofLines() {
+	if c.ofLines() || c.shared() {
 		return idleTime
 	}
 	return shortIdleTime
+}
+
+// shared reports whether Stdout and Stderr are one destination. Those that cannot be
+// compared are not.
+func (c *Config) shared() bool {
+	defer func() { _ = recover() }()
+	return c.Stdout != nil && c.Stdout == c.Stderr
 }
 
 // Validate tells everything that is wrong with the configuration. Each error starts

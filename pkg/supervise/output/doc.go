@@ -48,6 +48,6 @@
 //
 // Stdout and Stderr get each byte, in the order of the stream, and no other but those
 // of the line that tells of a loss. Without File and Prefixed the beginning of a line
-// waits only 10 ms: that is for a writer that both streams share, and for what is lost
-// to be whole lines.
+// waits for 10 ms from when it came, so that what is lost is whole lines; or for 100 ms
+// where both streams share a writer, so that their lines do not mix.
 package output
