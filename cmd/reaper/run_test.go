@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -157,6 +158,31 @@ func TestQuoted(t *testing.T) {
 	} {
 		if got := quoted(word); got != want {
 			t.Errorf("quoted(%q) = %s, want %s", word, got, want)
+		}
+	}
+}
+
+// A parent that has died before the kernel knew that we care makes the signal all the
+// same, also one that reaper does not take from itself.
+func TestParentHasDied(t *testing.T) {
+	for _, sig := range []syscall.Signal{unix.SIGPIPE, unix.SIGTERM, unix.SIGVTALRM} {
+		p := process{requests: make(chan os.Signal, 1), sigs: make(chan os.Signal, 1), ppid: os.Getpid()}
+		failed := make(chan error)
+		go func() { failed <- p.becomeInit(&options{noSubreaper: true, parentDeath: sig}) }() // it locks its thread, for good
+		if err := <-failed; err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-p.sigs:
+			if got != sig || sig == unix.SIGTERM {
+				t.Errorf("sigs got %v for %v", got, sig)
+			}
+		case got := <-p.requests:
+			if got != unix.SIGTERM || sig != unix.SIGTERM {
+				t.Errorf("requests got %v for %v", got, sig)
+			}
+		default:
+			t.Errorf("%v is lost", sig)
 		}
 	}
 }
