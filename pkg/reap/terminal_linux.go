@@ -82,7 +82,8 @@ func LeaveTerminal() {
 			continue
 		}
 		defer func() {
-			// One that waits, as a thread has it blocked, is dropped by this.
+			// One that waits, as a thread has it blocked, is dropped by this, unless
+			// somebody has taken it by now.
 			_ = rtSigaction(sig, &sigactionRaw{action: sigIgnored}, nil)
 			_ = rtSigaction(sig, &before, nil)
 		}()

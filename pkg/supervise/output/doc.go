@@ -19,8 +19,8 @@
 // # Who waits for whom
 //
 // A reader reads whatever becomes of it, so a full disk, or somebody who has Prefixed
-// or Stdout to read and sleeps, does not block the command. What does not fit into a queue is lost,
-// by whole lines, for that destination alone. It is counted and told: in the
+// or Stdout to read and sleeps, does not block the command. What does not fit into a
+// queue is lost, by whole lines, for that destination alone. It is counted and told: in the
 // output itself, by a line at the place of the loss, in [Stats], and as an [Event].
 //
 // There is one short wait. A command that prints as fast as it can would lose lines on
