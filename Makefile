@@ -16,7 +16,10 @@ GOLANGCI_LINT_VERSION = v2.15.0
 # -E main.entry   the entry point that writes down what was inherited (cmd/reaper/inherit.go)
 # asyncpreemptoff the runtime sends itself no SIGURG, so that a real one can be forwarded
 #                 (cmd/reaper/signals.go); the loop has no goroutine that needs to be preempted
+# checklinkname=0 with the tag linkruntime: one variable of the runtime is set, so that
+#                 nothing ticks at rest (cmd/reaper/idle.go)
 LDFLAGS = -s -w -buildid= \
+	-checklinkname=0 \
 	-E main.entry \
 	-X runtime.godebugDefault=asyncpreemptoff=1 \
 	-X main.urgent=forward \
@@ -30,7 +33,7 @@ RACE = $(if $(shell command -v $$($(GO) env CC) 2>/dev/null),-race,)
 all: build lint test
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reaper
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -tags linkruntime -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/reaper
 
 # For the tests: with the race detector, and as a plain `go build` makes it.
 build-race:
@@ -73,6 +76,7 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
 
 lint: tools
 	$(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) run ./...
+	$(GO) vet -tags linkruntime ./cmd/...
 	GOOS=darwin $(GO) vet ./pkg/...
 	GOARCH=arm64 $(GO) vet ./...
 	GOARCH=s390x $(GO) vet ./...

@@ -12,7 +12,8 @@ import (
 )
 
 func main() {
-	chld, requests, sigs := takeSignals() // first of all: see there
+	restUndisturbed()
+	chld, requests, sigs := takeSignals() // before anything that takes time: see there
 	p := process{
 		args: os.Args, env: environ(), inherited: inherited(),
 		stdout: speaker(1), stderr: speaker(2),

@@ -1,0 +1,7 @@
+//go:build !linkruntime
+
+package main
+
+// restUndisturbed does nothing: in a binary of a plain go build, or with the race detector,
+// the runtime wakes up twice a minute.
+func restUndisturbed() {}
