@@ -3,6 +3,8 @@ package test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,6 +73,46 @@ func TestStopInBurst(t *testing.T) {
 		}
 		s.wantCode(143)
 	}
+}
+
+// With too few descriptors reaper says so before the command runs. It never ends in the
+// middle, in the runtime's words, because a timer needs some.
+func TestFewDescriptors(t *testing.T) {
+	needExact(t) // syscall.ForkExec needs some more
+	// A burst of orphans needs a timer.
+	const burst = `i=0; while [ $i -lt 100 ]; do (: &); i=$((i+1)); done; echo ran; exit 3`
+	for _, options := range [][]string{
+		nil,
+		{"-vv"},
+		{"--tail", "5"},
+		{"--restart", "on-failure:2", "--restart-delay", "0.01"},
+		{"--health-tcp", "127.0.0.1:1"},
+		{"--notify"},
+		{"--report", filepath.Join(t.TempDir(), "report")},
+	} {
+		t.Run(strings.Join(options[:min(1, len(options))], ""), func(t *testing.T) {
+			refused, ran := 0, 0
+			for limit := 3; limit < 14; limit++ {
+				script := fmt.Sprintf(`ulimit -n %d && exec "$@"`, limit)
+				args := slices.Concat([]string{"-c", script, "sh", reaperBin}, options, []string{"--", "sh", "-c", burst})
+				s := launchProgram(t, asSubreaper, nil, "sh", args...)
+				status := s.wait()
+				out, complaint := s.stdout.rest(), strings.Join(s.stderr.rest(), "\n")
+				switch {
+				case status.Code() == 3 && len(out) > 0:
+					ran++
+				case status.Code() == 125 && len(out) == 0 && strings.Contains(complaint, "too many open files"):
+					refused++
+				default:
+					t.Errorf("%d descriptors: %v, stdout %q, stderr:\n%s", limit, status, out, complaint)
+				}
+			}
+			if refused == 0 || ran == 0 {
+				t.Errorf("refused %d times, ran %d times", refused, ran)
+			}
+		})
+	}
+	nobodyIsLeft(t)
 }
 
 // awaitHandler waits until the process has a handler for sig.

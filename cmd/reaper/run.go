@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"strings"
@@ -34,6 +35,9 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 		return p.misused(&usageError{"no command", "usage: reaper [options] [--] command [argument...]"}), 0
 	case command[0] == "" && o.as == nil:
 		return p.misused(&usageError{"the command is an empty word", "if it comes from a variable, is that set?"}), 0
+	}
+	if err := openPoller(); err != nil {
+		return p.failAs(o, err), 0
 	}
 	o.config.Args = command
 	if !o.config.NoCommand {
@@ -99,6 +103,26 @@ func (p *process) run(o *options, command []string) (code int, raise syscall.Sig
 		log.error("report could not be written", err)
 	}
 	return code, raise
+}
+
+// openPoller has the runtime open the two descriptors of its poller. It would do so with
+// the first timer or file, and if there is no room for them then, perhaps in a burst of
+// orphans, it ends the program in words of its own.
+func openPoller() error {
+	poll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err == nil {
+		var event int
+		if event, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err == nil {
+			unix.Close(event) //nolint:errcheck // nothing was written
+		}
+		unix.Close(poll) //nolint:errcheck // nothing was written
+	}
+	if err != nil {
+		return fmt.Errorf("no room for the two descriptors that reaper itself needs (ulimit -n): %w", err)
+	}
+	const never = math.MaxInt64
+	time.AfterFunc(never, func() {}).Stop()
+	return nil
 }
 
 // becomeInit sets the two attributes that prctl has for this process.
