@@ -52,7 +52,16 @@ func (m machine) ask(now time.Time) (machine, []action) {
 	if !m.until.IsZero() {
 		m.deadline = m.until // they were asked when the command was
 	}
-	return m, append([]action{{kind: actAsk}}, tell(Event{Kind: LeftoversAsked, After: m.graceGiven()})...)
+	return m, append([]action{{kind: actAsk, first: true}}, tell(Event{Kind: LeftoversAsked, After: m.graceGiven()})...)
+}
+
+// asked counts the grace from when all have been asked, as it takes a while to find
+// many, and more under load.
+func (m machine) asked(now time.Time) machine {
+	if m.state == draining && m.until.IsZero() {
+		m.deadline = now.Add(m.cfg.Grace)
+	}
+	return m
 }
 
 // sweep begins to kill. why is told, if it is anything.

@@ -93,6 +93,19 @@ func TestRunStopsLeftovers(t *testing.T) {
 	})
 }
 
+// The grace begins when all have been asked, however long it took to find them.
+func TestRunGraceIsWhole(t *testing.T) {
+	onStage(t, leavingConfig(StopLeftovers), func(s *stage) {
+		s.kernel.deaf = map[int]bool{50: true}
+		s.kernel.lookCost = 3 * sec
+		s.run()
+		s.leave(orphanProc(50))
+		s.wait(20 * sec)
+		s.wantFates("50 killed 5s")
+		s.wantSignals("3.1s signal 50 TERM", "3.1s signal 50 CONT", "8.1s kill descendants")
+	})
+}
+
 // Who ends within the moment is no leftover, and the tree is not read.
 func TestRunLeftoversSettle(t *testing.T) {
 	onStage(t, leavingConfig(StopLeftovers), func(s *stage) {

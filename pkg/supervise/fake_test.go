@@ -197,6 +197,7 @@ type fakeKernel struct {
 	drainErr  error                   // what Drain fails with, once
 	drainCost time.Duration           // how long Drain takes
 	killCost  time.Duration           // how long KillDescendants takes
+	lookCost  time.Duration           // how long the next look takes
 	switchErr error                   // what SetChildSignal fails with
 	lenient   bool                    // the command was taken away, and Run cannot know
 
@@ -472,7 +473,9 @@ func (k *fakeKernel) StopGroup(sig syscall.Signal) error {
 }
 
 func (k *fakeKernel) Descendants() ([]reap.Proc, error) {
+	<-time.After(k.lookCost)
 	k.mu.Lock()
+	k.lookCost = 0
 	defer k.mu.Unlock()
 	k.looks++
 	if k.noProc {

@@ -1,6 +1,10 @@
 package supervise
 
-import "github.com/reaper-init/reaper/pkg/reap"
+import (
+	"slices"
+
+	"github.com/reaper-init/reaper/pkg/reap"
+)
 
 // lineage remembers who started whom. The kernel forgets it: the parent of an
 // orphan is whoever adopted it.
@@ -19,9 +23,13 @@ type ancestor struct {
 	missed bool // in the last reading
 }
 
+// copies reports whether it has been seen only as the copy of its parent that fork makes:
+// what it executes yet may have the same name.
+func (a *ancestor) copies() bool { return a.parent != nil && slices.Equal(a.args, a.parent.args) }
+
 // look takes in a reading of the tree, in which parents come before children.
 // commandLine reads a command line; it is asked once for each program that a process
-// executes.
+// executes, and each time of one that is like its parent.
 func (l *lineage) look(procs []reap.Proc, commandLine func(pid int) []string) {
 	now := l.spare
 	if now == nil {
@@ -38,7 +46,7 @@ func (l *lineage) look(procs []reap.Proc, commandLine func(pid int) []string) {
 		switch {
 		case p.Zombie(): // it has no command line any more
 			a.zombie++
-		case a.args == nil || a.proc.Name != p.Name: // what it executed since has another name
+		case a.args == nil || a.proc.Name != p.Name || a.copies(): // or has it executed nothing since?
 			a.args = commandLine(p.PID)
 		}
 		a.proc, a.missed = p, false

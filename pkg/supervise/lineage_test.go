@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/reaper-init/reaper/pkg/reap"
@@ -62,6 +63,24 @@ func TestLineageReadsCommandLines(t *testing.T) {
 	l.look([]reap.Proc{p}, count)
 	if reads != 2 || l.args(p) == nil {
 		t.Errorf("%d reads, %v", reads, l.args(p))
+	}
+}
+
+// A process that was seen between its fork and its exec has another command line
+// afterwards, and perhaps the same name.
+func TestLineageOfCopy(t *testing.T) {
+	var l lineage
+	parent, child := proc(10, 1, 'S'), proc(11, 10, 'S')
+	child.Name = parent.Name
+	args := map[int][]string{10: {"sh", "-c", "all"}, 11: {"sh", "-c", "all"}}
+	read := func(pid int) []string { return args[pid] }
+	for range 2 {
+		l.look([]reap.Proc{parent, child}, read)
+	}
+	args[11] = []string{"sh", "-c", "part"}
+	l.look([]reap.Proc{parent, child}, read)
+	if got := l.args(child); !slices.Equal(got, args[11]) {
+		t.Errorf("its command line is %q", got)
 	}
 }
 

@@ -187,6 +187,9 @@ func (l *loop) do(a action) bool {
 		l.find()
 	case actAsk:
 		l.ask()
+		if a.first {
+			l.m = l.m.asked(time.Now())
+		}
 	case actSweep:
 		l.sweep()
 		l.m = l.m.swept(l.cost)

@@ -94,12 +94,14 @@ const (
 	actTell                           // an Event for the log
 )
 
-// action is one output of step. For a send, from is the signal that led to it.
+// action is one output of step. For a send, from is the signal that led to it. To ask is
+// first if the grace begins with it.
 type action struct {
-	kind actionKind
-	sig  syscall.Signal
-	from syscall.Signal
-	tell Event
+	kind  actionKind
+	first bool
+	sig   syscall.Signal
+	from  syscall.Signal
+	tell  Event
 }
 
 // machine is the state and what belongs to it. It is a value: step returns a
