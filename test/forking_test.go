@@ -46,6 +46,14 @@ func (s *session) followed() {
 	}
 }
 
+// goOn gives the command the line that it waits for.
+func (s *session) goOn() {
+	s.t.Helper()
+	if _, err := s.stdin.Write([]byte("x\n")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // outerPID is a process below reaper as it is seen from here.
 func (s *session) outerPID(inner string) int {
 	s.t.Helper()
@@ -90,17 +98,12 @@ func TestForkingEarlySignals(t *testing.T) {
 		}
 		s.stderr.awaitText(s.t, "signal forwarded") // CONT, which is for the program
 	}
-	goOn := func(s *session) {
-		if _, err := s.stdin.Write([]byte("x\n")); err != nil {
-			s.t.Fatal(err)
-		}
-	}
 	inEach(t, realPlaces, func(t *testing.T, at place) {
 		s := fork(t, at, "-v", "echo starting; read x; "+daemon+"; read x")
 		hear(s, unix.SIGHUP, unix.SIGWINCH)
-		goOn(s)
+		s.goOn()
 		s.expect("daemon ")
-		goOn(s)
+		s.goOn()
 		s.followed()
 		s.expect("hup")
 		s.signal(unix.SIGTERM)
@@ -113,9 +116,9 @@ func TestForkingEarlySignals(t *testing.T) {
 	inEach(t, realPlaces, func(t *testing.T, at place) {
 		s := fork(t, at, "-v --restart on-failure", `if ! [ -e "$PIDFILE" ]; then : >"$PIDFILE"; echo starting; read x; exit 3; fi; `+daemon+"; read x")
 		hear(s, unix.SIGUSR1) // which would end the daemon
-		goOn(s)
+		s.goOn()
 		s.expect("daemon ")
-		goOn(s)
+		s.goOn()
 		s.followed()
 		s.signal(unix.SIGTERM)
 		s.wantCode(7)
@@ -189,14 +192,14 @@ func TestForkingNotFound(t *testing.T) {
 		{"two", "", two, "one of 2 processes, and no pid file tells which", 125},
 		{"no pid file", "--pidfile $PIDFILE --start-timeout 0.3", daemon, "not ready in time", 124},
 		{"nobody, and a pid file", "--pidfile $PIDFILE", "echo 1 >$PIDFILE", "the command left no process", 125},
-		{"a daemon that fails at once", "", "( setsid sh -c 'exit 9' & ); sleep 0.1", "daemon ended before it could be followed", 9},
+		{"a daemon that fails at once", "", "( setsid sh -c 'exit 9' & ); sleep 0.5", "daemon ended before it could be followed", 9},
 		{"not a number", "--pidfile $PIDFILE", daemon + "; echo 12x >$PIDFILE", `\"12x\" is not a pid`, 125},
 		{"a directory", "--pidfile $PIDFILE", daemon + "; mkdir $PIDFILE", "it is not a regular file", 125},
 		{"a pipe", "--pidfile $PIDFILE", daemon + "; mkfifo $PIDFILE", "it is not a regular file", 125},
 		{"too long", "--pidfile $PIDFILE", daemon + "; head -c 5000 /dev/zero >$PIDFILE", "it is longer than 4096 bytes", 125},
 		{"a link of anybody", "--pidfile $PIDFILE", daemon + `; d=${PIDFILE%/*}; echo 12 >$d/real; chmod 1777 $d; ln -s real $PIDFILE`, "is a symbolic link in a directory in which everybody can write", 125},
-		{"somebody else", "--pidfile $PIDFILE --start-timeout 0.3", daemon + "; echo $PPID >$PIDFILE", "it is not one that the command has left", 124},
-		{"a link", "--pidfile $PIDFILE --time-limit 1", daemon + `; d=${PIDFILE%/*}; echo 1 >$d/real; ln -s real $PIDFILE`, "it is not one that the command has left", 124},
+		{"somebody else", "--pidfile $PIDFILE --start-timeout 2", daemon + "; echo $PPID >$PIDFILE", "it is not one that the command has left", 124},
+		{"a link", "--pidfile $PIDFILE --time-limit 2", daemon + `; d=${PIDFILE%/*}; echo 1 >$d/real; ln -s real $PIDFILE`, "it is not one that the command has left", 124},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inEach(t, realPlaces, func(t *testing.T, at place) {
@@ -232,7 +235,7 @@ func TestForkingStalePIDFile(t *testing.T) {
 	file := filepath.Join(dir, "pid")
 	// reaper adopts a child that was there before: its number is in the file.
 	s := launchProgram(t, asSubreaper, nil, "sh", "-c",
-		`sleep 1000 & echo $! >"$1"; exec "$2" -v --type forking --pidfile "$1" --start-timeout 0.3 -- sh -c "( setsid sleep 1000 & )"`,
+		`sleep 1000 & echo $! >"$1"; exec "$2" -v --type forking --pidfile "$1" --start-timeout 2 -- sh -c "( setsid sleep 1000 & )"`,
 		"sh", file, reaperBin)
 	s.wantCode(124)
 	if log := strings.Join(s.stderr.rest(), "\n"); !strings.Contains(log, "it was written before the command was started") {
@@ -256,22 +259,31 @@ func TestForkingBesideOthers(t *testing.T) {
 // start the daemon: then it is followed itself for a while.
 func TestForkingSlowMiddle(t *testing.T) {
 	inner := strings.ReplaceAll(daemon, "'", `'\''`)
-	for script, followed := range map[string]int{
-		inner + "; sleep 0.05": 1,
-		inner + "; sleep 0.5":  1,
-		"sleep 0.5; " + inner:  2,
-	} {
-		inEach(t, realPlaces, func(t *testing.T, at place) {
-			s := fork(t, at, "", "( setsid sh -c '"+script+"' & )")
+	for name, follow := range map[string]func(t *testing.T, at place) *session{
+		"slow to end": func(t *testing.T, at place) *session {
+			s := fork(t, at, "", "( setsid sh -c '"+inner+"; sleep 0.3' & ); read x")
 			s.expect("daemon ")
-			for range followed {
+			s.goOn()
+			return s
+		},
+		"slow to start it": func(t *testing.T, at place) *session {
+			s := fork(t, at, "", "exec 3<&0; ( setsid sh -c 'read x <&3; "+inner+"' & )")
+			s.followed()
+			s.goOn()
+			s.expect("daemon ")
+			return s
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inEach(t, realPlaces, func(t *testing.T, at place) {
+				s := follow(t, at)
 				s.followed()
-			}
-			s.signal(unix.SIGHUP)
-			s.expect("hup")
-			s.signal(unix.SIGTERM)
-			s.wantCode(7)
-			nobodyIsLeft(t)
+				s.signal(unix.SIGHUP)
+				s.expect("hup")
+				s.signal(unix.SIGTERM)
+				s.wantCode(7)
+				nobodyIsLeft(t)
+			})
 		})
 	}
 }
@@ -346,10 +358,10 @@ func TestForkingStopEarly(t *testing.T) {
 // A launcher that hangs is stopped when the time is over, and killed if it is deaf.
 func TestForkingStartTimeout(t *testing.T) {
 	inEach(t, realPlaces, func(t *testing.T, at place) {
-		s := fork(t, at, "--start-timeout 0.2 --grace 0.2 --restart on-failure:2", `trap "" TERM; echo try; read x <"$FIFO"`)
+		s := fork(t, at, "--start-timeout 1 --grace 0.2 --restart on-failure:2 --report fd:1", `trap "" TERM; read x <"$FIFO"`)
 		s.wantCode(124)
-		if out := s.stdout.rest(); len(out) != 2 {
-			t.Errorf("stdout %q", out)
+		if out := strings.Join(s.stdout.rest(), "\n"); !strings.Contains(out, `"restarts":1,`) {
+			t.Errorf("the report is %s", out)
 		}
 	})
 }

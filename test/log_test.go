@@ -27,8 +27,8 @@ func TestLogReaderSleeps(t *testing.T) {
 	// Nobody has read a line. The orphans are reaped all the same.
 	eventually(t, "nothing is left but the command", func() bool { return len(children(s.pid)) == 1 })
 	// Now somebody reads, and something happens.
-	var told, dropped float64
-	seen := make(chan bool)
+	var reaped, dropped float64
+	told, seen := make(chan bool), make(chan bool)
 	go func() {
 		defer close(seen)
 		in := bufio.NewScanner(r)
@@ -41,18 +41,30 @@ func TestLogReaderSleeps(t *testing.T) {
 				continue
 			}
 			if line.Msg == "orphan reaped" {
-				told++
+				reaped++
 			}
 			if strings.HasPrefix(line.Msg, "log lines dropped") {
+				if dropped == 0 {
+					close(told)
+				}
 				dropped += line.Count
 			}
 		}
 	}()
+	eventually(t, "how many were dropped is told", func() bool {
+		s.signal(unix.SIGCONT) // the first line that there is room for brings it with it
+		select {
+		case <-told:
+			return true
+		default:
+			return false
+		}
+	})
 	s.stdin.Write([]byte("go on\n"))
 	s.wait()
 	<-seen
-	if dropped == 0 || told == 0 || told+dropped < orphans {
-		t.Errorf("of %d orphans %v lines came and %v were counted as dropped", orphans, told, dropped)
+	if reaped == 0 || reaped+dropped < orphans {
+		t.Errorf("of %d orphans %v lines came and %v were counted as dropped", orphans, reaped, dropped)
 	}
 }
 

@@ -98,10 +98,10 @@ func TestNotify(t *testing.T) {
 // A command that is never ready is stopped, as often as it is started.
 func TestNotifyNotReady(t *testing.T) {
 	inPlaces(t, func(t *testing.T, at place) {
-		s := telltale(t, at, nil, "--type notify --start-timeout 0.3 --restart on-failure:2", "echo try; exec sleep 1000")
+		s := telltale(t, at, nil, "--type notify --start-timeout 0.3 --restart on-failure:2 --report fd:1", "exec sleep 1000")
 		s.wantCode(124)
-		if out := s.stdout.rest(); len(out) != 2 {
-			t.Errorf("stdout %q", out)
+		if out := strings.Join(s.stdout.rest(), "\n"); !strings.Contains(out, `"restarts":1,`) {
+			t.Errorf("the report is %s", out)
 		}
 		nobodyIsLeft(t)
 	})
@@ -118,10 +118,10 @@ func TestNotifyWatchdog(t *testing.T) {
 		s.stderr.awaitText(t, "no sign of life")
 	})
 	inPlaces(t, func(t *testing.T, at place) { // deaf to ABRT
-		s := telltale(t, at, nil, "--watchdog 0.3 --grace 0.3", `trap "" ABRT; while :; do sleep 0.1; done`)
+		s := telltale(t, at, nil, "--watchdog 2 --grace 0.3", `trap "" ABRT; while :; do sleep 0.1; done`)
 		s.wantCode(137)
 	})
-	s := telltale(t, asSubreaper, nil, "--watchdog 5", `i=0; while [ $i -lt 8 ]; do $TELL WATCHDOG=1; sleep 1; i=$((i+1)); done; exit 6`)
+	s := telltale(t, asSubreaper, nil, "--watchdog 5", `i=0; while [ $i -lt 30 ]; do $TELL WATCHDOG=1; sleep 0.2; i=$((i+1)); done; exit 6`)
 	s.wantCode(6)
 }
 
@@ -142,10 +142,14 @@ func TestNotifyWatchdogOfManager(t *testing.T) {
 // The successor that the command names is the command when it has ended, and at once if
 // it is nobody else's child.
 func TestNotifySuccessor(t *testing.T) {
-	const heir = `setsid sh -c 'trap "exit 9" TERM; $TELL "MAINPID=$$"; echo heir; while :; do sleep 0.05; done' & `
+	const (
+		first   = `setsid sh -c 'trap "exit 9" TERM; `
+		then    = `$TELL "MAINPID=$$"; echo heir; while :; do sleep 0.05; done' & `
+		adopted = `until grep -q "^PPid:[[:space:]]*$REAPER\$" /proc/$$/status; do sleep 0.01; done; `
+	)
 	for name, script := range map[string]string{
-		"when it has ended": heir + `read line; exit 3`,
-		"at once":           `( ` + heir + ` ); read line; sleep 1000`,
+		"when it has ended": first + then + `read line; exit 3`,
+		"at once":           `export REAPER=$PPID; ( ` + first + adopted + then + ` ); read line; sleep 1000`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEach(t, realPlaces, func(t *testing.T, at place) {

@@ -66,7 +66,7 @@ func TestReport(t *testing.T) {
 		{"time limit", []string{"--time-limit=0.1"}, []string{"sleep", "1000"}, map[string]any{
 			"exit": 124.0, "ended": "time limit", "signal": "TERM",
 		}},
-		{"killed", []string{"--time-limit=0.1", "--grace=0.1"}, []string{"sh", "-c", "trap '' TERM; while :; do sleep 1000; done"}, map[string]any{
+		{"killed", []string{"--time-limit=1", "--grace=0.1"}, []string{"sh", "-c", "trap '' TERM; while :; do sleep 1000; done"}, map[string]any{
 			"exit": 124.0, "ended": "time limit", "signal": "KILL", "forced_kills": 2.0,
 		}},
 		{"not found", nil, []string{"/no/such"}, map[string]any{

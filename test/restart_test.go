@@ -33,7 +33,7 @@ func TestRestart(t *testing.T) {
 		{"never after 3", "--restart always --no-restart-exit 3", "[ $n = 3 ] && exit 3; exit $n", 3, 3},
 		{"never after KILL", "--restart always --no-restart-exit KILL", "[ $n != 2 ] || kill -KILL $$", 2, 137},
 		{"3 is a success", "--restart on-failure --ok-exit 3", "exit 3", 1, 0},
-		{"the limit", "--restart always --restart-delay 1h --time-limit 0.5", "exit 3", 1, 124},
+		{"the limit", "--restart always --restart-delay 1h --time-limit 2", "exit 3", 1, 124},
 		{"gone after the first run", "--restart on-failure:2", `rm "$0"; exit 3`, 1, 127},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -80,12 +80,11 @@ func TestRestartStopBetween(t *testing.T) {
 // A command that is asked to stop is not started again.
 func TestRestartStopWhileUp(t *testing.T) {
 	inPlaces(t, func(t *testing.T, at place) {
-		s := launch(t, at, nil, "-v", "--restart", "always", "--restart-delay", "0", "--",
-			"sh", "-c", "trap 'exit 5' TERM; echo ready; read x")
-		s.expect("ready")
+		s := launch(t, at, nil, "-v", "--restart", "always", "--restart-delay", "0", "--", probeBin, "obey", "5")
+		s.expect("daemon ")
 		s.signal(unix.SIGTERM)
 		s.wantCode(5)
-		if out := s.stdout.rest(); len(out) != 1 {
+		if out := s.stdout.rest(); len(out) != 2 { // daemon, term
 			t.Errorf("stdout %q", out)
 		}
 		nobodyIsLeft(t)
@@ -98,9 +97,9 @@ func TestRestartAfterLeftovers(t *testing.T) {
 	inEach(t, realPlaces, func(t *testing.T, at place) {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "pid")
-		const script = `if [ -f "$1" ]; then kill -0 $(cat "$1") && echo alive; fi
-			setsid sh -c 'echo $$ >"$1"; trap "" TERM; echo left; while :; do sleep 1000; done' sh "$1" & sleep 0.1
-			while ! [ -s "$1" ]; do sleep 0.1; done; exit 3`
+		const script = `if [ -f "$1" ]; then kill -0 $(cat "$1") && echo alive; rm "$1"; fi
+			setsid sh -c 'trap "" TERM; echo left; sleep 1000 & echo $$ >"$1.new"; mv "$1.new" "$1"; wait' sh "$1" &
+			while ! [ -f "$1" ]; do sleep 0.01; done; exit 3`
 		s := launch(t, at, nil, "--restart", "on-failure:3", "--restart-delay", "0", "--grace", "0.2",
 			"--report", "fd:1", "--", "sh", "-c", script, "sh", file)
 		s.wantCode(3)
