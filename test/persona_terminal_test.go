@@ -107,14 +107,12 @@ func TestPersonaTerminal(t *testing.T) {
 	} {
 		theirs, ours := both(t, c.name, func(t *testing.T, program string) string {
 			hangup := filepath.Join(t.TempDir(), "hangup")
-			const script = `trap 'echo hup >"$0"; exit 5' HUP; trap 'echo got-int' INT
-				trap 'echo got-winch $(stty size)' WINCH; echo ready; while :; do sleep 0.01; done`
-			m := startTerminal(t, asSubreaper, nil, program, append(c.args, "--", "bash", "-c", script, hangup)...)
+			m := startTerminal(t, asSubreaper, nil, program, append(c.args, "--", probeBin, "screen", hangup)...)
 			m.expect("ready")
 			m.typeKeys(keyInterrupt)
-			m.expect("got-int")
+			m.expect("interrupted")
 			m.resize(33, 77)
-			m.expect("got-winch 33 77")
+			m.expect("size 33 77")
 			m.master.Close()
 			status := m.wait()
 			text, err := os.ReadFile(hangup)

@@ -35,6 +35,8 @@ func main() {
 	case "daemon-end":
 		fmt.Println("daemon", os.Getpid())
 		stay()
+	case "screen":
+		screen(rest)
 	case "obey":
 		obey(rest)
 	case "zombies":
@@ -52,7 +54,7 @@ func main() {
 	}
 }
 
-var errUsage = errors.New("usage: probe signals | daemon | obey CODE | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND | tell TEXT")
+var errUsage = errors.New("usage: probe signals | screen FILE | daemon | obey CODE | zombies N [stay] | listen | negligent COMMAND | exec [OPTIONS] COMMAND | tell TEXT")
 
 func die(err error) {
 	fmt.Fprintln(os.Stderr, "probe:", err)
@@ -78,6 +80,29 @@ func printSignals() {
 			fmt.Println("got", int(sig.(syscall.Signal)))
 		case <-ended:
 			return
+		}
+	}
+}
+
+// screen tells what a terminal tells its programs: the keys, and its size. It ends with 5
+// by a hang-up, which it writes to the file, as there is no terminal any more.
+func screen(args []string) {
+	sigs := make(chan os.Signal, 256)
+	signal.Notify(sigs, unix.SIGINT, unix.SIGWINCH, unix.SIGHUP)
+	fmt.Println("ready")
+	for sig := range sigs {
+		switch sig {
+		case unix.SIGINT:
+			fmt.Println("interrupted")
+		case unix.SIGWINCH:
+			if size, err := unix.IoctlGetWinsize(0, unix.TIOCGWINSZ); err == nil { // else it has hung up since
+				fmt.Println("size", size.Row, size.Col)
+			}
+		case unix.SIGHUP:
+			if err := os.WriteFile(args[0], []byte("hup"), 0o600); err != nil {
+				die(err)
+			}
+			os.Exit(5)
 		}
 	}
 }
