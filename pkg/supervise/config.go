@@ -108,7 +108,7 @@ type Config struct {
 	// Grace if there is none, whoever is left is killed. 0 is for ever.
 	TimeLimit time.Duration
 	// FindLeftovers has leftovers looked for and put into the result even if they
-	// are kept.
+	// are kept, and their command lines read.
 	FindLeftovers bool
 	// InspectLeftovers has more found out about each: what it listens on, its open
 	// files, and who started it. For the last the tree is looked at again and again
@@ -134,7 +134,8 @@ type Config struct {
 	NoRestartExit ExitSet
 
 	// NameOrphans has the name of each orphan read from /proc before it is
-	// reaped, at the cost of two more system calls and a file for each.
+	// reaped, at the cost of two more system calls and a file for each; and the command
+	// lines of leftovers.
 	NameOrphans bool
 }
 

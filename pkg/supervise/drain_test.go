@@ -152,8 +152,10 @@ func TestRunLeftoversThatComeLater(t *testing.T) {
 			s.kernel.tree = append(s.kernel.tree, late)
 			s.kernel.hidden = map[int]bool{50: true}
 		}}
+		grandchild := orphanProc(51)
+		grandchild.PPID = 50
 		s.run()
-		s.leave(orphanProc(50), orphanProc(51))
+		s.leave(orphanProc(50), grandchild)
 		s.wait(sec)
 		s.kernel.mu.Lock()
 		s.kernel.deaf = nil

@@ -359,6 +359,11 @@ func (k *fakeKernel) StopSelf() error {
 func (k *fakeKernel) Signal(pid int, sig syscall.Signal) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if pid != commandPID && (slices.ContainsFunc(k.tree, func(p reap.Proc) bool { return p.PID == pid }) ||
+		slices.ContainsFunc(k.zombies, func(e reap.Exit) bool { return e.PID == pid })) {
+		k.toDescendant(pid, sig)
+		return true, nil
+	}
 	k.call("signal %d %s", pid, signalName(sig))
 	if !k.mayGet(pid, sig) {
 		return false, nil
@@ -503,18 +508,24 @@ func (k *fakeKernel) SignalDescendant(p reap.Proc, sigs ...syscall.Signal) (bool
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, sig := range sigs {
-		k.call("signal %d %s", p.PID, signalName(sig))
-		if sig != syscall.SIGTERM {
-			continue
-		}
-		if do := k.onTerm[p.PID]; do != nil {
-			do()
-		}
-		if !k.deaf[p.PID] {
-			k.leave(p.PID, sig)
-		}
+		k.toDescendant(p.PID, sig)
 	}
 	return true, nil
+}
+
+// toDescendant is a signal for one of the tree, which is there still as a zombie when it
+// has ended; k is locked.
+func (k *fakeKernel) toDescendant(pid int, sig syscall.Signal) {
+	k.call("signal %d %s", pid, signalName(sig))
+	if sig != syscall.SIGTERM {
+		return
+	}
+	if do := k.onTerm[pid]; do != nil {
+		do()
+	}
+	if !k.deaf[pid] {
+		k.leave(pid, sig)
+	}
 }
 
 func (k *fakeKernel) KillDescendants([]reap.Proc) ([]reap.Proc, error) {

@@ -29,7 +29,7 @@ type Leftover struct {
 	reap.Proc // as it was found; without /proc the PID and PPID alone
 	Found     time.Time
 	Age       time.Duration // when it was found
-	Details   reap.Details  // with Config.InspectLeftovers; else Args alone
+	Details   reap.Details  // with Config.InspectLeftovers; Args alone with FindLeftovers or NameOrphans
 	// Ancestors are those who started it, the nearest first, as far as they have
 	// been seen. With Config.InspectLeftovers that goes beyond those who live.
 	Ancestors []Ancestor

@@ -52,6 +52,10 @@ func (l *loop) poller() <-chan time.Time {
 // watches reports whether it is remembered who starts whom.
 func (l *loop) watches() bool { return l.InspectLeftovers && l.m.pid != 0 && !l.table.blind }
 
+// names reports whether somebody wants to know who the leftovers are: to read their
+// command lines takes as long as to find them.
+func (l *loop) names() bool { return l.FindLeftovers || l.InspectLeftovers || l.NameOrphans }
+
 // look is the tree below this process. It costs, and the cost decides when it is
 // done next.
 func (l *loop) look() (procs []reap.Proc, known bool) {
@@ -59,7 +63,7 @@ func (l *loop) look() (procs []reap.Proc, known bool) {
 	procs, err := l.Kernel.Descendants()
 	if err != nil {
 		l.table.blind = true
-	} else {
+	} else if l.names() {
 		l.lineage.look(procs, l.Kernel.CommandLine)
 	}
 	l.cost, l.looked = time.Since(begin), true
@@ -149,12 +153,28 @@ func (l *loop) ask() {
 		case r == nil || r.Unreaped():
 		case r.grouped:
 			r.grouped = false
-			_, r.Err = l.Kernel.SignalDescendant(p, syscall.SIGCONT)
+			r.Err = l.sendTo(p, syscall.SIGCONT)
 		case r.asked.IsZero():
 			r.asked = time.Now()
-			_, r.Err = l.Kernel.SignalDescendant(p, syscall.SIGTERM, syscall.SIGCONT)
+			r.Err = l.sendTo(p, syscall.SIGTERM, syscall.SIGCONT)
 		}
 	}
+}
+
+// sendTo sends signals to a process that find has just told of. A child of this process
+// keeps its number until it is reaped, and nothing is reaped in between: there is nothing
+// to be looked up. The number of any other can have been given away.
+func (l *loop) sendTo(p reap.Proc, sigs ...syscall.Signal) error {
+	if p.PPID != os.Getpid() {
+		_, err := l.Kernel.SignalDescendant(p, sigs...)
+		return err
+	}
+	for _, sig := range sigs {
+		if sent, err := l.Kernel.Signal(p.PID, sig); !sent || err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // askGroup comes before a SIGTERM to the command's group: who is in it by now will
