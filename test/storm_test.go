@@ -35,7 +35,8 @@ func TestStormBreaksOff(t *testing.T) {
 // SIGCHLD, and the command is stopped and continued.
 func TestStormForwards(t *testing.T) {
 	needExact(t)
-	const script = `for s in USR1 URG 34; do trap "echo got $s" $s; done; echo ready; while :; do ( : & ); done`
+	const script = `for s in USR1 URG 34; do trap "echo got $s" $s; done; echo ready
+		i=0; while [ $i -lt 20000 ]; do ( : & ); i=$((i+1)); done; while :; do sleep 0.01; done` // not all numbers there are
 	inPlaces(t, func(t *testing.T, at place) {
 		s := launch(t, at, nil, "--", "sh", "-c", script)
 		s.expect("ready")

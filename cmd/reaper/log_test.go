@@ -279,6 +279,7 @@ func TestLogLines(t *testing.T) {
 			log.event(ev)
 		}
 		log.close()
+		<-log.out.ended // close waits a moment only
 		w.close()
 		got := string(r.readAll(t))
 		stamp := regexp.MustCompile(format.time)
@@ -346,6 +347,7 @@ func TestLogLevels(t *testing.T) {
 			log.event(ev)
 		}
 		log.close()
+		<-log.out.ended // close waits a moment only
 		w.close()
 		got := make(map[string]bool)
 		for line := range strings.Lines(string(r.readAll(t))) {
@@ -443,6 +445,7 @@ func TestLogTellsDroppedAtTheEnd(t *testing.T) {
 	log.event(supervise.Event{Kind: supervise.CommandLost, PID: 1})
 	log.out.dropped = 5
 	log.close()
+	<-log.out.ended
 	w.close()
 	if got := r.readAll(t); bytes.Count(got, []byte("\n")) != 2 || !bytes.HasSuffix(got, []byte("\"count\":5}\n")) {
 		t.Errorf("got %s", got)

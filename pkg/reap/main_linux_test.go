@@ -80,8 +80,13 @@ func complain(format string, args ...any) int {
 }
 
 // endLeftovers ends every process that the tests have left, and describes those
-// that still ran. No test runs any more, so every child may be waited for.
+// that still ran, a while later. No test runs any more, so every child may be waited for.
 func endLeftovers() (left string) {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-time.After(time.Millisecond) {
+		if _, more, err := Drain(nil); err != nil || !more {
+			return ""
+		}
+	}
 	for {
 		if _, more, err := Drain(nil); err != nil || !more {
 			return left

@@ -113,12 +113,12 @@ func besideExec(t *testing.T) {
 		t.Error(wrong)
 	}
 	wantCode(t, storm, 0)
-	second := time.After(time.Second)
+	timeout := time.After(patience / 2)
 	for _, more := Peek(); more; _, more = Peek() {
 		select {
-		case <-second:
+		case <-timeout:
 			left, err := ExitedChildren()
-			t.Fatalf("one second later there are %v, %v", left, err)
+			t.Fatalf("a while later there are %v, %v", left, err)
 		default:
 		}
 	}

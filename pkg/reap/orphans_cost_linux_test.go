@@ -116,7 +116,6 @@ var looker = newRole("looker", func(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer w.Close()
 	crowd := exec.Command("sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do ( read x <&3 & ); i=$((i+1)); done", numbers[1]))
 	crowd.ExtraFiles = []*os.File{r}
 	if err := crowd.Run(); err != nil {
@@ -135,8 +134,9 @@ var looker = newRole("looker", func(args []string) error {
 			_, exited = isChild(cmd.Process.Pid)
 		}
 	}
-	for range numbers[0] {
-		if _, err := unix.FcntlInt(w.Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+	copies := make([]int, numbers[0])
+	for i := range copies {
+		if copies[i], err = unix.FcntlInt(w.Fd(), unix.F_DUPFD_CLOEXEC, 0); err != nil {
 			return err
 		}
 	}
@@ -158,7 +158,13 @@ var looker = newRole("looker", func(args []string) error {
 			return err
 		}
 	}
-	return nil
+	for _, fd := range append(copies, int(w.Fd())) {
+		_ = unix.Close(fd) // the crowd ends
+	}
+	for more := true; more && err == nil; {
+		_, more, err = Drain(nil)
+	}
+	return err
 })
 
 // A look leaves everybody alone, be there more who have owners than are held at a time.

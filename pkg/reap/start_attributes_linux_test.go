@@ -207,7 +207,7 @@ func TestStartAttributesLeaveNothing(t *testing.T) {
 			before, files := ownAttributes(t), descriptors(t)
 			for i := range 200 {
 				a := Attributes{
-					Nice: new(19), OOMScoreAdj: new(900), Umask: new(uint32(0o77)), NoNewPrivileges: true,
+					Nice: new(1), OOMScoreAdj: new(900), Umask: new(uint32(0o77)), NoNewPrivileges: true,
 					Limits: []ResourceLimit{{unix.RLIMIT_CORE, Limit{}}},
 				}
 				if os.Geteuid() == 0 {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -251,8 +252,14 @@ func TestReapByHandle(t *testing.T) {
 		pid := cmd.Process.Pid
 		awaitExit(t, pid)
 		mustHold(t, u, pid)
-		var ru unix.Rusage
+		// The last of its time may be added when it is a zombie already.
+		var ru, before unix.Rusage
 		info, errno := rawWaitid(unix.P_PIDFD, u.held[0].fd, unix.WEXITED|unix.WNOWAIT, &ru)
+		for before != ru && errno == 0 {
+			before = ru
+			<-time.After(time.Millisecond)
+			info, errno = rawWaitid(unix.P_PIDFD, u.held[0].fd, unix.WEXITED|unix.WNOWAIT, &ru)
+		}
 		u.letGo()
 		err := cmd.Wait()
 		state := cmd.ProcessState

@@ -35,8 +35,8 @@ func verify(s *settings) error {
 }
 
 // endWait is how long killed processes have to end. Only those that the kernel
-// keeps in an uninterruptible sleep need so long.
-const endWait = time.Second
+// keeps in an uninterruptible sleep need so long, or where nobody gets to run.
+const endWait = 10 * time.Second
 
 // end kills the processes, and what they have started before they ended, until
 // none is left, and waits for none. The error is why some live on.

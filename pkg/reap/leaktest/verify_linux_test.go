@@ -184,17 +184,35 @@ func TestRetry(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	orphan(t, "exec sleep 0.2")
-	cmd := start(t, "sleep", "0.2")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := func(script string) *exec.Cmd {
+		cmd := exec.Command("sh", "-c", script)
+		cmd.ExtraFiles = []*os.File{r}
+		return cmd
+	}
+	if err := held("(read x <&3) &").Run(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := held("read x <&3; :")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kept = append(kept, cmd)
 	waited := make(chan error)
-	go func() {
+	r.Close()
+	letGo := func() {
+		w.Close()
 		tick := time.NewTimer(400 * time.Millisecond)
 		<-tick.C
 		waited <- cmd.Wait()
-	}()
+	}
 	if leaks := found(t); len(leaks) != 2 {
 		t.Errorf("at once: %v", leaks)
 	}
+	go letGo()
 	began := time.Now()
 	if err := Find(MaxWait(patience)); err != nil || time.Since(began) > patience/2 {
 		t.Errorf("after %v: %v", time.Since(began), err)

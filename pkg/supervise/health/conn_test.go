@@ -95,28 +95,39 @@ func TestConnectTriesAllAddresses(t *testing.T) {
 			_, port, _ := net.SplitHostPort(serve(t, works, gone))
 			number, _ := strconv.Atoi(port)
 			bound(t, tt.fails, number, -1)
-			connects(t, patience, port, tt.fails, tt.works)
+			if err := connects(t, patience, port, tt.fails, tt.works); err != nil {
+				t.Error(err)
+			}
 		})
 		t.Run(name+" is dropped", func(t *testing.T) {
 			noTrace(t)
 			_, port, _ := net.SplitHostPort(serve(t, works, gone))
 			number, _ := strconv.Atoi(port)
 			deaf(t, tt.fails, number)
-			connects(t, 2*sec, port, tt.fails, tt.works)
+			// The first address has half of the time; a machine may stand still for the rest.
+			var err error
+			for within := 2 * sec; within < patience; within *= 4 {
+				if err = connects(t, within, port, tt.fails, tt.works); !errors.Is(err, ErrTimeout) {
+					break
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
 
-func connects(t *testing.T, within time.Duration, port string, addresses ...[4]byte) {
+func connects(t *testing.T, within time.Duration, port string, addresses ...[4]byte) error {
 	t.Helper()
 	names := nameServer(t, func(_ string, question []byte) []byte { return answerTo(question, dnsAnswer, addresses...) })
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	c, err := connect(ctx, names, host, port)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		c.Close() //nolint:errcheck // it is open
 	}
-	c.Close() //nolint:errcheck // it is open
+	return err
 }
 
 // If none answers it is told what was wrong with the first.

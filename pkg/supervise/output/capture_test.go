@@ -318,6 +318,8 @@ func TestCloseCutsShort(t *testing.T) {
 		if _, err := left.WriteString(text); err != nil {
 			t.Fatal(err)
 		}
+		// Close waits a moment only for what is to be written then.
+		eventually(t, "the lines are written", func() bool { return len(contents(t, path)) >= 50_000*8 })
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		within(t, "Close", func() { err = c.Close(ctx) })

@@ -26,10 +26,11 @@ const (
 	rotationPause = 2 * time.Millisecond
 	// rotationRetry is when a rotation that failed is tried again.
 	rotationRetry = time.Second
-	// oldPatience is how long old files may take to become fewer.
-	oldPatience = 2 * time.Second
-	// oldPoll is how often they are looked at meanwhile.
+	// oldPoll is how often old files are looked at while they are to become fewer.
 	oldPoll = 5 * time.Millisecond
+	// oldPatience is how many looks, or two seconds, they may stay as they are. It is no
+	// time, as whoever deals with them has none either while this program stands still.
+	oldPatience = 400
 )
 
 // file is a destination of bytes that are lines, more or less. If it is rotated, then

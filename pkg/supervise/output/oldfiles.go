@@ -70,8 +70,7 @@ func (o *oldFiles) await(well func(sight) bool, enough <-chan struct{}) error {
 	tick := time.NewTicker(oldPoll)
 	defer tick.Stop()
 	var last sight
-	var since time.Time
-	for {
+	for looks := 0; ; looks++ {
 		seen, err := o.look()
 		switch {
 		case err != nil:
@@ -79,10 +78,10 @@ func (o *oldFiles) await(well func(sight) bool, enough <-chan struct{}) error {
 		case well(seen):
 			o.hopeless = false
 			return nil
-		case seen != last || since.IsZero():
-			last, since = seen, time.Now()
+		case seen != last:
+			last, looks = seen, 0
 		}
-		if o.hopeless || time.Since(since) > oldPatience {
+		if o.hopeless || looks > oldPatience {
 			o.hopeless = true
 			return ErrOldFiles
 		}
