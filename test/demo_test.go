@@ -657,7 +657,7 @@ func TestDemoFails(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := launch(t, asSubreaper, nil, "--", demo, "-patience", "5s", c.reaper)
+			s := launch(t, asSubreaper, nil, "--", demo, "-patience", "15s", c.reaper)
 			s.wantCode(1)
 			errs := s.stderr.rest()
 			for next, i := 0, 0; i < len(c.want); i++ {

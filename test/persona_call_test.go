@@ -127,7 +127,7 @@ func TestPersonaNoProc(t *testing.T) {
 			cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS
 			cmd.Env = append(os.Environ(), "CATATONIT_DEBUG=1")
 		}, "/bin/sh", append([]string{"-c", `umount -l /proc && exec "$@"`, "sh", persona(t, args[0])},
-			append(args[1:], "/bin/sh", "-c", `[ -e /proc/1 ] && exit 1; ( : & ); trap 'exit 9' USR1; echo ready; read line; read line`)...)...)
+			append(args[1:], "/bin/sh", "-c", `[ -e /proc/1 ] && exit 1; ( : & ); trap 'exit 9' USR1; echo ready; while :; do sleep 0.01; done`)...)...)
 		s.expect("ready")
 		eventually(t, "the orphan is reaped", func() bool { return len(children(s.pid)) == 1 })
 		s.signal(unix.SIGUSR1)

@@ -211,6 +211,11 @@ func TestPersonaLeftovers(t *testing.T) {
 				}
 				eventually(t, "both have got the mark", func() bool { return s.count(fmt.Sprintf("got %d", int(mark))) == 2 })
 			}
+			for _, p := range descendants(os.Getpid()) {
+				if p.Name == "probe" {
+					eventually(t, "it has told all", func() bool { return asleep(p.PID) })
+				}
+			}
 			release.Close()
 			var got []string
 			for _, line := range s.stdout.rest() {

@@ -90,6 +90,11 @@ func TestFaultIsNotForwarded(t *testing.T) {
 	needExact(t)
 	s := launch(t, asSubreaper, nil, "--", probeBin, "signals")
 	s.expect("ready")
+	// The thread that has started the command may still have all signals blocked, and the
+	// one below would go to another, which is not traced.
+	eventually(t, "the first thread takes it", func() bool {
+		return asleep(s.pid) && !signalsOf(t, s.pid, "SigBlk").Has(unix.SIGSEGV)
+	})
 	runtime.LockOSThread() // a tracer is a thread
 	defer runtime.UnlockOSThread()
 	if err := unix.PtraceAttach(s.pid); err != nil {

@@ -2,6 +2,7 @@ package test
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,8 +14,9 @@ import (
 func TestTerminalDaemon(t *testing.T) {
 	m := startBash(t)
 	m.enter(`$REAPER -v --type forking -- sh -c '( setsid $PROBE signals <>"$ORDERS" & )'`)
-	m.expect("ready ")
 	m.expect("command is ready")
+	ready := regexp.MustCompile(`ready \d+\n`) // the daemon says so itself, before that or after
+	eventually(t, "the daemon is ready", func() bool { return ready.MatchString(m.shown()) })
 	reaper := os.Getpid()
 	for _, p := range descendants(m.pid) {
 		if p.PPID == m.pid {

@@ -100,11 +100,15 @@ func TestTerminalDisowned(t *testing.T) {
 	m.enter(`(sh -c 'echo $$ script; $REAPER -vv -- sh -c "$OBEYING"; echo code-$?' &)`)
 	m.expect("ready")
 	var j job
-	for _, p := range children(unix.Getpid()) {
-		if p.Session == m.pid && p.PID != m.pid {
-			j = m.jobOf(p.PID)
+	eventually(t, "the script is an orphan", func() bool {
+		for _, p := range children(unix.Getpid()) {
+			if p.Session == m.pid && p.PID != m.pid {
+				j = m.jobOf(p.PID)
+				return true
+			}
 		}
-	}
+		return false
+	})
 	unix.Kill(j.command, unix.SIGSTOP)
 	m.expect("command stopped")
 	unix.Kill(j.reaper, unix.SIGTERM)

@@ -137,13 +137,20 @@ func (m *terminal) open() (slave *os.File) {
 
 func (m *terminal) collect() {
 	buf := make([]byte, 4096)
-	for {
+	for again := true; ; {
 		n, err := m.master.Read(buf)
 		m.mu.Lock()
 		m.out = append(m.out, buf[:n]...)
 		m.more.Broadcast()
 		m.mu.Unlock()
-		if err != nil { // EIO, when nobody has the other side open any more
+		again = again || n > 0
+		if again && errors.Is(err, unix.EIO) {
+			// Nobody has the other side open any more. What was written last may be there
+			// all the same: n_tty_read of the kernel looks for it before it looks for that.
+			again = false
+			continue
+		}
+		if err != nil {
 			close(m.ended)
 			m.giveUp()
 			return

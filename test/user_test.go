@@ -192,7 +192,7 @@ func TestUserIsSupervised(t *testing.T) {
 	needRoot(t)
 	inEach(t, realPlaces, func(t *testing.T, at place) {
 		s := launch(t, at, nil, "-u", "54321:54321", "--", "sh", "-c",
-			`trap 'echo got; exit 7' USR1; (sleep 1000 & echo "orphan $!"); echo ready; while :; do read line || sleep 1000; done`)
+			`trap 'echo got; exit 7' USR1; (sleep 1000 & echo "orphan $!"); echo ready; while :; do sleep 0.01; done`)
 		s.expect("ready")
 		command := s.command()
 		var uid uint32

@@ -37,6 +37,9 @@ func (s *show) orphanUnder() error {
 		if err == nil && now.PPID != parent.PID && now.PPID != reaper.Pid {
 			return withParent(now), true // it went elsewhere, and will not come back
 		}
+		if len(rows) == 3 && rows[1].PID == orphan.PID { // whose number is the lower one if they have begun again
+			rows[1], rows[2] = rows[2], rows[1]
+		}
 		return rows, isGone(parent.Proc) && len(rows) == 3 && sleeping(rows[:2], "", "") &&
 			rows[2].PID == orphan.PID && rows[2].PPID == reaper.Pid && rows[2].State == 'S'
 	})
