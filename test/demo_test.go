@@ -408,7 +408,7 @@ func prose(output []string) string { return strings.Join(output, " ") }
 func needBash(t *testing.T) {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("the demonstration starts bash, and there is none")
+		cannot(t, "the demonstration starts bash: %v", err)
 	}
 }
 
@@ -506,7 +506,7 @@ func withOwnProc(t *testing.T) []string {
 		argv = append(argv, "--user", "--map-root-user")
 	}
 	if out, err := exec.Command(argv[0], append(argv[1:], "true")...).CombinedOutput(); err != nil {
-		t.Skipf("no pid namespace with its own /proc on this machine: %v %s", err, out)
+		cannot(t, "no pid namespace with its own /proc on this machine: %v %s", err, out)
 	}
 	return argv
 }

@@ -69,7 +69,7 @@ func TestSignalNotPermitted(t *testing.T) {
 		return
 	}
 	if os.Getuid() != 0 {
-		t.Skip("only root can become somebody else")
+		cannot(t, "only root can become somebody else")
 	}
 	const nobody = 65534
 	parent := os.Getppid() // root's
@@ -232,6 +232,6 @@ func needNamespaces(t *testing.T) {
 	cmd := exec.Command("true")
 	inNamespace(cmd)
 	if err := cmd.Run(); err != nil {
-		t.Skipf("no pid namespace on this machine: %v", err)
+		cannot(t, "no pid namespace on this machine: %v", err)
 	}
 }

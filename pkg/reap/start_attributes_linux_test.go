@@ -24,7 +24,7 @@ func bothWaysWithAttributes(t *testing.T) []way {
 func needRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
+		cannot(t, "only root can become another user")
 	}
 }
 
