@@ -106,6 +106,27 @@ func TestRunGraceIsWhole(t *testing.T) {
 	})
 }
 
+// Command lines are read where somebody wants them, and only there.
+func TestRunNamesLeftovers(t *testing.T) {
+	for want, c := range map[bool][]Config{
+		false: {{}},
+		true:  {{FindLeftovers: true}, {InspectLeftovers: true}, {NameOrphans: true}},
+	} {
+		for _, c := range c {
+			c.Leftovers, c.Grace = StopLeftovers, 5*sec
+			onStage(t, c, func(s *stage) {
+				s.run()
+				s.leave(orphanProc(50))
+				s.wait(sec)
+				s.wantFates("50 stopped 0s")
+				if got := s.kernel.named > 0; got != want {
+					t.Errorf("%+v: %d command lines were read", c, s.kernel.named)
+				}
+			})
+		}
+	}
+}
+
 // Who ends within the moment is no leftover, and the tree is not read.
 func TestRunLeftoversSettle(t *testing.T) {
 	onStage(t, leavingConfig(StopLeftovers), func(s *stage) {

@@ -198,6 +198,7 @@ type fakeKernel struct {
 	drainCost time.Duration           // how long Drain takes
 	killCost  time.Duration           // how long KillDescendants takes
 	lookCost  time.Duration           // how long the next look takes
+	named     int                     // how often CommandLine was asked
 	switchErr error                   // what SetChildSignal fails with
 	lenient   bool                    // the command was taken away, and Run cannot know
 
@@ -552,7 +553,12 @@ func (k *fakeKernel) leave(pid int, sig syscall.Signal) {
 	k.stage.notify()
 }
 
-func (k *fakeKernel) CommandLine(int) []string { return nil }
+func (k *fakeKernel) CommandLine(int) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.named++
+	return nil
+}
 
 func (k *fakeKernel) Describe(int) reap.Details { return reap.Details{} }
 
